@@ -1,0 +1,10 @@
+/** Memvisor's command line. */
+@org.jspecify.annotations.NullMarked
+module memvisor.app {
+  requires static org.jspecify;
+  requires memvisor.core;
+  requires info.picocli;
+
+  opens memvisor.app.cli to
+      info.picocli;
+}

@@ -1,0 +1,61 @@
+package memvisor.cpu.x86;
+
+import java.util.Arrays;
+
+/**
+ * A direct-mapped software TLB from linear page to host virtual address, for one privilege view.
+ *
+ * <p>Invisible to the guest and to the modelled counts: it holds only what the translation unit
+ * said may be cached, and forgets everything when the unit invalidates. Separate tags for reads and
+ * writes; pages that hold translated code, are tracked or belong to devices are never in the write
+ * tags.
+ */
+final class TranslationCache {
+  /** Entries per kind. 4096 pages reach 16 MiB; larger did not pay in the kernel boot. */
+  static final int ENTRIES = 4096;
+
+  static final int MASK = ENTRIES - 1;
+
+  /** A tag no access can match: page offset bits are set. */
+  static final long EMPTY = 0xFFF;
+
+  final long[] readTag = new long[ENTRIES];
+  final long[] readAddend = new long[ENTRIES];
+  final long[] writeTag = new long[ENTRIES];
+  final long[] writeAddend = new long[ENTRIES];
+
+  TranslationCache() {
+    flush();
+  }
+
+  static int index(long gva) {
+    return (int) (gva >>> 12) & MASK;
+  }
+
+  void flush() {
+    Arrays.fill(readTag, EMPTY);
+    Arrays.fill(writeTag, EMPTY);
+  }
+
+  void flushPage(long gva) {
+    int i = index(gva);
+    readTag[i] = EMPTY;
+    writeTag[i] = EMPTY;
+  }
+
+  void flushWrites() {
+    Arrays.fill(writeTag, EMPTY);
+  }
+
+  void fillRead(long gva, long hva) {
+    int i = index(gva);
+    readTag[i] = gva & -4096L;
+    readAddend[i] = hva - gva;
+  }
+
+  void fillWrite(long gva, long hva) {
+    int i = index(gva);
+    writeTag[i] = gva & -4096L;
+    writeAddend[i] = hva - gva;
+  }
+}

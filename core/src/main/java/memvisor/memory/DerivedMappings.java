@@ -1,0 +1,16 @@
+package memvisor.memory;
+
+/**
+ * Whoever holds entries derived from GPA → HPA (shadow and nested tables, TLBs, translation
+ * caches).
+ *
+ * <p>Host memory announces a change here and goes on only when the call returns: from then on
+ * nothing reaches the old frame (DESIGN: announce, drop, acknowledge, only then move).
+ */
+public interface DerivedMappings {
+  /** Drops everything derived from guest frames {@code [firstGfn, firstGfn + count)}. */
+  void invalidate(long firstGfn, long count);
+
+  /** Makes everything derived from those guest frames read-only (dirty tracking, sharing). */
+  void writeProtect(long firstGfn, long count);
+}

@@ -1,0 +1,17 @@
+package memvisor.memory;
+
+/** What a host frame is used for, as the ledger records it. */
+public enum FrameRole {
+  /** Owned by nobody. */
+  FREE,
+  /** Holds a page of guest memory. */
+  GUEST_PAGE,
+  /** A shadow page table. */
+  SHADOW_TABLE,
+  /** An EPT, NPT or stage-2 table. */
+  NESTED_TABLE,
+  /** The frame of zeroes that untouched guest pages share. */
+  ZERO_PAGE,
+  /** Kept by the machine itself and never given out. */
+  RESERVED
+}

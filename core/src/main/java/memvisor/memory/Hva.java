@@ -1,0 +1,99 @@
+package memvisor.memory;
+
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.lang.invoke.VarHandle;
+
+/**
+ * Little-endian loads and stores at a host virtual address.
+ *
+ * <p>The one place that touches memory by raw address. Callers hold an address that machine memory
+ * gave them; nothing here checks it. A segment over the whole address space costs no liveness or
+ * bounds check that C2 cannot drop, which is why it is used on the access path.
+ */
+public final class Hva {
+  private static final MemorySegment ALL = everything();
+  private static final ValueLayout.OfByte BYTE = ValueLayout.JAVA_BYTE;
+  private static final ValueLayout.OfShort SHORT = ValueLayout.JAVA_SHORT_UNALIGNED;
+  private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED;
+  private static final ValueLayout.OfLong LONG = ValueLayout.JAVA_LONG_UNALIGNED;
+  private static final VarHandle ALIGNED_INT = ValueLayout.JAVA_INT.varHandle();
+  private static final VarHandle ALIGNED_LONG = ValueLayout.JAVA_LONG.varHandle();
+
+  private Hva() {}
+
+  @SuppressWarnings("restricted")
+  private static MemorySegment everything() {
+    return MemorySegment.NULL.reinterpret(Long.MAX_VALUE);
+  }
+
+  /** Reads one byte, zero-extended. */
+  public static int readByte(long hva) {
+    return ALL.get(BYTE, hva) & 0xFF;
+  }
+
+  /** Reads two bytes, zero-extended. */
+  public static int readShort(long hva) {
+    return ALL.get(SHORT, hva) & 0xFFFF;
+  }
+
+  /** Reads four bytes. */
+  public static int readInt(long hva) {
+    return ALL.get(INT, hva);
+  }
+
+  /** Reads eight bytes. */
+  public static long readLong(long hva) {
+    return ALL.get(LONG, hva);
+  }
+
+  /** Writes the low byte of {@code value}. */
+  public static void writeByte(long hva, int value) {
+    ALL.set(BYTE, hva, (byte) value);
+  }
+
+  /** Writes the low two bytes of {@code value}. */
+  public static void writeShort(long hva, int value) {
+    ALL.set(SHORT, hva, (short) value);
+  }
+
+  /** Writes four bytes. */
+  public static void writeInt(long hva, int value) {
+    ALL.set(INT, hva, value);
+  }
+
+  /** Writes eight bytes. */
+  public static void writeLong(long hva, long value) {
+    ALL.set(LONG, hva, value);
+  }
+
+  /** Atomically replaces {@code expected} by {@code value}; {@code hva} is 4-byte aligned. */
+  public static boolean compareAndSetInt(long hva, int expected, int value) {
+    return ALIGNED_INT.compareAndSet(ALL, hva, expected, value);
+  }
+
+  /** Atomically replaces {@code expected} by {@code value}; {@code hva} is 8-byte aligned. */
+  public static boolean compareAndSetLong(long hva, long expected, long value) {
+    return ALIGNED_LONG.compareAndSet(ALL, hva, expected, value);
+  }
+
+  /** Copies {@code lengthBytes} from one host address to another; overlap is as memmove. */
+  public static void copy(long sourceHva, long targetHva, long lengthBytes) {
+    MemorySegment.copy(ALL, sourceHva, ALL, targetHva, lengthBytes);
+  }
+
+  /** Fills {@code lengthBytes} with one byte value. */
+  public static void fill(long hva, long lengthBytes, int value) {
+    ALL.asSlice(hva, lengthBytes).fill((byte) value);
+  }
+
+  /** Copies out of memory into {@code target[offset, offset + lengthBytes)}. */
+  public static void read(long hva, byte[] target, int offset, int lengthBytes) {
+    MemorySegment.copy(ALL, BYTE, hva, target, offset, lengthBytes);
+  }
+
+  /** Copies {@code source[offset, offset + lengthBytes)} into memory. */
+  public static void write(long hva, byte[] source, int offset, int lengthBytes) {
+    MemorySegment.copy(source, offset, ALL, BYTE, hva, lengthBytes);
+  }
+}

@@ -1,0 +1,23 @@
+package memvisor.mmu;
+
+import memvisor.memory.DerivedMappings;
+import memvisor.paging.PagingState;
+import memvisor.tlb.Intercepts;
+import memvisor.tlb.TranslationUnit;
+
+/** One way to virtualize the memory of one VM. */
+public interface Technique extends DerivedMappings {
+  /** The name a user types: {@code partition}, {@code trap}, {@code shadow}, {@code nested}. */
+  String name();
+
+  /** What the processor must exit on. */
+  Intercepts intercepts();
+
+  /**
+   * Takes charge of one vCPU: programs its unit and returns the handler of its exits.
+   *
+   * @param unit the vCPU's memory-management unit
+   * @param guest the guest's own paging registers, which the vCPU keeps up to date
+   */
+  VcpuMmu attach(TranslationUnit unit, PagingState guest);
+}

@@ -1,0 +1,12 @@
+package memvisor.tlb;
+
+/**
+ * Whoever keeps translations derived from a {@link TranslationUnit} (the vCPU's translation cache).
+ */
+public interface TranslationListener {
+  /** Every derived translation is void. */
+  void translationsInvalidated();
+
+  /** Derived translations of the page (of any size) around {@code gva} are void. */
+  void pageInvalidated(long gva);
+}

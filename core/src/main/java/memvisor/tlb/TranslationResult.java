@@ -1,0 +1,76 @@
+package memvisor.tlb;
+
+/**
+ * The outcome of one translation, reused from access to access so that translating allocates
+ * nothing.
+ *
+ * <p>First filled by {@link TranslationUnit#translate}; when that ends in an exit, the monitor's
+ * technique fills it again with what the processor should do.
+ */
+public final class TranslationResult {
+  /** The hardware found the byte at {@link #hpa}. */
+  public static final int MAPPED = 0;
+
+  /** The tables the hardware walked deny the access: {@link #errorCode} says how. */
+  public static final int PAGE_FAULT = 1;
+
+  /** The second dimension (EPT, NPT) or the partition limit stopped the access at {@link #gpa}. */
+  public static final int NESTED_FAULT = 2;
+
+  /** There is no root: the monitor performs each access itself. */
+  public static final int TRAPPED = 3;
+
+  /** The monitor repaired its tables: translate again. */
+  public static final int RETRY = 4;
+
+  /** The access belongs to a device at {@link #gpa}. */
+  public static final int DEVICE = 5;
+
+  /** A write to read-only memory: performed as a write that changes nothing. */
+  public static final int DISCARD = 6;
+
+  /** The monitor cannot go on with this VM. */
+  public static final int FAILED = 7;
+
+  /** One of the constants above. */
+  public int kind;
+
+  /** Host physical address of the byte (MAPPED). */
+  public long hpa;
+
+  /** Guest physical address of the byte (NESTED_FAULT, DEVICE, and MAPPED where known, else -1). */
+  public long gpa;
+
+  /** Page-fault error code (PAGE_FAULT). */
+  public int errorCode;
+
+  /** EPT-violation qualification in the SDM's layout, table 28-7 (NESTED_FAULT). */
+  public long qualification;
+
+  /** Whether the processor may keep this translation in its translation cache (MAPPED). */
+  public boolean cacheable;
+
+  /** Whether the monitor wants to know after a write here (MAPPED, for write accesses). */
+  public boolean tracked;
+
+  /** Fills in a mapping that may be cached. */
+  public void mapped(long toHpa, long ofGpa) {
+    kind = MAPPED;
+    hpa = toHpa;
+    gpa = ofGpa;
+    cacheable = true;
+    tracked = false;
+  }
+
+  /** Fills in a guest page fault. */
+  public void pageFault(int withErrorCode) {
+    kind = PAGE_FAULT;
+    errorCode = withErrorCode;
+  }
+
+  /** Fills in a device access. */
+  public void device(long atGpa) {
+    kind = DEVICE;
+    gpa = atGpa;
+  }
+}

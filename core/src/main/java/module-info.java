@@ -1,0 +1,9 @@
+/** Memvisor's library: the machine, the monitor, devices and boot protocols. */
+@org.jspecify.annotations.NullMarked
+module memvisor.core {
+  requires static org.jspecify;
+
+  exports memvisor.address;
+  exports memvisor.memory;
+  exports memvisor.paging;
+}

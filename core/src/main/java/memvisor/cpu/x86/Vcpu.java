@@ -63,6 +63,12 @@ public final class Vcpu implements TranslationListener {
    */
   final int[] segmentAttributes = new int[8];
 
+  /**
+   * Bases of ES, CS, SS and DS as their descriptors gave them: 64-bit code runs with {@link
+   * #segmentBase} 0, and compatibility code gets these back.
+   */
+  final long[] descriptorBase = new long[4];
+
   long gdtBase;
   int gdtLimit;
   long idtBase;
@@ -75,6 +81,39 @@ public final class Vcpu implements TranslationListener {
 
   /** Current privilege level, 0 to 3. */
   int cpl;
+
+  /**
+   * 64-bit code runs: EFER.LMA and CS.L. Kept by the loads of CS and the control registers; part of
+   * the decoder's key.
+   */
+  boolean longMode;
+
+  /**
+   * CS.D outside 64-bit code. Kept by the loads of CS and the control registers; part of the
+   * decoder's key.
+   */
+  boolean default32;
+
+  /** CR0.PE. Kept by the loads of CS and the control registers; part of the decoder's key. */
+  boolean protectedMode;
+
+  /** DR0–DR7; breakpoints are stored, never hit. */
+  final long[] debugRegisters = new long[8];
+
+  /** XCR0. */
+  long xcr0 = 1;
+
+  /** HLT was executed: nothing runs until an interrupt is delivered. */
+  boolean halted;
+
+  /** A triple fault happened: nothing runs until reset. */
+  boolean shutdown;
+
+  /**
+   * STI or a load of SS was the last instruction: no interrupt is delivered before the next one has
+   * ended. The run loop clears it after that.
+   */
+  boolean interruptShadow;
 
   /** The pending exception: 0 for none, else vector + 1. */
   int fault;
@@ -209,6 +248,28 @@ public final class Vcpu implements TranslationListener {
       case 2 -> Hva.writeShort(hva, (int) value);
       case 4 -> Hva.writeInt(hva, (int) value);
       default -> Hva.writeLong(hva, value);
+    }
+  }
+
+  /**
+   * Reads from a descriptor table or TSS: a supervisor access whatever the CPL, without AC (Intel
+   * SDM vol. 3A, 4.6.1).
+   */
+  long loadSystem(long gva, int sizeBytes) {
+    int i = (int) (gva >>> 12) & TranslationCache.MASK;
+    if (supervisorCache.readTag[i] == (gva + sizeBytes - 1 & -4096L)) {
+      return readHva(gva + supervisorCache.readAddend[i], sizeBytes);
+    }
+    return slowLoad(gva, sizeBytes, Access.IMPLICIT);
+  }
+
+  /** Writes to a descriptor table or TSS; see {@link #loadSystem}. */
+  void storeSystem(long gva, int sizeBytes, long value) {
+    int i = (int) (gva >>> 12) & TranslationCache.MASK;
+    if (supervisorCache.writeTag[i] == (gva + sizeBytes - 1 & -4096L)) {
+      writeHva(gva + supervisorCache.writeAddend[i], sizeBytes, value);
+    } else {
+      slowStore(gva, sizeBytes, value, Access.IMPLICIT);
     }
   }
 

@@ -1,6 +1,6 @@
 /**
  * Assembles a virtual machine: vCPU, technique, host memory, devices, boot image, and the exit loop.
  *
- * <p>Entry type: {@link memvisor.machine.pc.PcMachine}.
+ * <p>Entry type: {@code memvisor.machine.pc.PcMachine}.
  */
 package memvisor.machine;

@@ -4,6 +4,7 @@ module memvisor.core {
   requires static org.jspecify;
 
   exports memvisor.address;
+  exports memvisor.cpu.x86.asm;
   exports memvisor.memory;
   exports memvisor.paging;
 }

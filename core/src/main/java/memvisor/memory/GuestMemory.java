@@ -16,6 +16,11 @@ public interface GuestMemory {
   /** Copies {@code source[offset, offset + lengthBytes)} into guest memory at {@code gpa}. */
   void write(long gpa, byte[] source, int offset, int lengthBytes);
 
+  /** As {@link #write}, for loaders and firmware: ROM may be written too. */
+  default void load(long gpa, byte[] source, int offset, int lengthBytes) {
+    write(gpa, source, offset, lengthBytes);
+  }
+
   /** Reads a little-endian unsigned value of 1, 2, 4 or 8 bytes. */
   long readValue(long gpa, int sizeBytes);
 

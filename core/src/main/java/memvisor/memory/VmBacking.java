@@ -1,5 +1,7 @@
 package memvisor.memory;
 
+import java.util.Optional;
+
 /**
  * The port by which a memory-virtualization technique asks host memory about one VM.
  *
@@ -39,6 +41,15 @@ public interface VmBacking {
 
   /** Gives back a frame from {@link #allocateTable}. */
   void freeTable(long hpa);
+
+  /**
+   * The run behind guest physical 0, if this VM was placed in one.
+   *
+   * <p>Empty for scattered and huge placement, where base and limit cannot describe the memory.
+   */
+  default Optional<PartitionSlice> slice() {
+    return Optional.empty();
+  }
 
   /** Registers who must forget derived mappings before a frame changes owner. */
   void setDerivedMappings(DerivedMappings derived);

@@ -1,0 +1,79 @@
+package memvisor.host;
+
+import java.util.Arrays;
+import memvisor.memory.Backing;
+import memvisor.memory.GuestAddressException;
+import memvisor.memory.Hva;
+
+/** Copies bytes between arrays and the guest memory of one VM, page by page. */
+final class GuestBytes {
+  private static final int PAGE_BYTES = 4096;
+
+  private final VmMemory vm;
+  private final GuestFrames frames;
+
+  GuestBytes(VmMemory vm, GuestFrames frames) {
+    this.vm = vm;
+    this.frames = frames;
+  }
+
+  /** Reads; a page without a frame reads as zeroes and stays without. */
+  void read(long gpa, byte[] target, int offset, int lengthBytes) {
+    requireMemory(gpa, lengthBytes, true);
+    for (int done = 0; done < lengthBytes; ) {
+      int chunk = chunk(gpa + done, lengthBytes - done);
+      long backing = vm.peek(gpa + done >>> 12);
+      if (Backing.isPresent(backing)) {
+        Hva.read(hva(backing, gpa + done), target, offset + done, chunk);
+      } else {
+        Arrays.fill(target, offset + done, offset + done + chunk, (byte) 0);
+      }
+      done += chunk;
+    }
+  }
+
+  /** Writes all or nothing: every page has its frame before the first byte changes. */
+  void write(long gpa, byte[] source, int offset, int lengthBytes, boolean romToo) {
+    requireMemory(gpa, lengthBytes, romToo);
+    for (int done = 0; done < lengthBytes; done += chunk(gpa + done, lengthBytes - done)) {
+      frameForWrite(gpa + done);
+    }
+    for (int done = 0; done < lengthBytes; ) {
+      int chunk = chunk(gpa + done, lengthBytes - done);
+      Hva.write(hva(frameForWrite(gpa + done), gpa + done), source, offset + done, chunk);
+      done += chunk;
+    }
+  }
+
+  private long frameForWrite(long gpa) {
+    long gfn = gpa >>> 12;
+    long backing = vm.frame(gfn, !frames.isReadOnly(frames.region(gfn)));
+    if (!Backing.isPresent(backing)) {
+      throw new HostMemoryException(
+          "machine memory is exhausted: no frame for gpa=0x%x of vm %d".formatted(gpa, vm.vmId()));
+    }
+    return backing;
+  }
+
+  private void requireMemory(long gpa, long lengthBytes, boolean romToo) {
+    long end = gpa + lengthBytes;
+    if (gpa < 0 || lengthBytes < 0 || end < gpa) {
+      throw new GuestAddressException(gpa, lengthBytes);
+    }
+    for (long gfn = gpa >>> 12; gfn << 12 < end; ) {
+      int region = frames.region(gfn);
+      if (region < 0 || frames.isReadOnly(region) && !romToo) {
+        throw new GuestAddressException(gpa, lengthBytes);
+      }
+      gfn = frames.endGfn(region);
+    }
+  }
+
+  private static int chunk(long gpa, int lengthBytes) {
+    return Math.min(lengthBytes, PAGE_BYTES - (int) (gpa & PAGE_BYTES - 1));
+  }
+
+  private long hva(long backing, long gpa) {
+    return vm.machine().hva(Backing.hpa(backing)) + (gpa & PAGE_BYTES - 1);
+  }
+}

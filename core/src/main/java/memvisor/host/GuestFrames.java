@@ -1,0 +1,98 @@
+package memvisor.host;
+
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.VarHandle;
+import java.util.function.LongConsumer;
+import memvisor.memory.Backing;
+import memvisor.memory.GuestMemoryMap;
+import memvisor.memory.MemoryRegion;
+
+/**
+ * The map from guest frames to host frames of one VM: one {@code long} per 4 KiB page of each
+ * region.
+ *
+ * <p>An entry is a {@link Backing} without WRITABLE (which follows from the region and the dirty
+ * log), or 0 for a page without a frame. Reads need no lock; writers hold the VM's.
+ */
+final class GuestFrames {
+  private static final VarHandle ENTRY = MethodHandles.arrayElementVarHandle(long[].class);
+
+  private final long[] firstGfn;
+  private final long[] endGfn;
+  private final boolean[] readOnly;
+  private final long[][] entries;
+
+  GuestFrames(GuestMemoryMap map) {
+    int count = map.regions().size();
+    firstGfn = new long[count];
+    endGfn = new long[count];
+    readOnly = new boolean[count];
+    entries = new long[count][];
+    for (int i = 0; i < count; i++) {
+      MemoryRegion region = map.regions().get(i);
+      firstGfn[i] = region.gpa() >>> 12;
+      endGfn[i] = region.end() >>> 12;
+      readOnly[i] = region.kind() == MemoryRegion.Kind.ROM;
+      entries[i] = new long[(int) (endGfn[i] - firstGfn[i])];
+    }
+  }
+
+  /** The region that holds {@code gfn}, or -1. */
+  int region(long gfn) {
+    for (int i = 0; i < firstGfn.length; i++) {
+      if (gfn >= firstGfn[i] && gfn < endGfn[i]) {
+        return i;
+      }
+    }
+    return -1;
+  }
+
+  int regionCount() {
+    return firstGfn.length;
+  }
+
+  long firstGfn(int region) {
+    return firstGfn[region];
+  }
+
+  long endGfn(int region) {
+    return endGfn[region];
+  }
+
+  boolean isReadOnly(int region) {
+    return readOnly[region];
+  }
+
+  /** The entry of {@code gfn}, which lies in {@code region}. */
+  long get(int region, long gfn) {
+    return (long) ENTRY.getAcquire(entries[region], (int) (gfn - firstGfn[region]));
+  }
+
+  /** Publishes an entry: whoever reads it also sees the frame's contents. */
+  void set(int region, long gfn, long entry) {
+    ENTRY.setRelease(entries[region], (int) (gfn - firstGfn[region]), entry);
+  }
+
+  /** Whether no page of {@code [gfn, gfn + count)}, all in {@code region}, has a frame. */
+  boolean isEmpty(int region, long gfn, long count) {
+    for (long page = gfn; page < gfn + count; page++) {
+      if (get(region, page) != 0) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  /** Empties the map and hands the HPA of every frame that was in it to {@code action}. */
+  void drain(LongConsumer action) {
+    for (int region = 0; region < entries.length; region++) {
+      for (long gfn = firstGfn[region]; gfn < endGfn[region]; gfn++) {
+        long entry = get(region, gfn);
+        if (Backing.isPresent(entry)) {
+          set(region, gfn, 0);
+          action.accept(Backing.hpa(entry));
+        }
+      }
+    }
+  }
+}

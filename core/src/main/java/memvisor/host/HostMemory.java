@@ -1,0 +1,213 @@
+package memvisor.host;
+
+import java.util.SplittableRandom;
+import memvisor.memory.FrameRole;
+import memvisor.memory.GuestMemoryMap;
+import memvisor.memory.Hva;
+import memvisor.memory.MachineMemory;
+
+/**
+ * The memory of the machine: the arena, its free frames and its ledger.
+ *
+ * <p>Every frame handed out is zeroed, and no frame is handed out twice before it was given back.
+ * Thread-safe.
+ */
+public final class HostMemory implements AutoCloseable {
+  private static final int FRAME_BYTES = 4096;
+
+  /*
+   * Scattered frames come from one window of 64 MiB at a time. Scattering over the whole machine
+   * would leave no 2 MiB run anywhere as soon as one small VM has started.
+   */
+  private static final int WINDOW_FRAMES = 1 << 14;
+  private static final int PROBES = 16;
+
+  private final HostMemoryOptions options;
+  private final AnonymousMemory arena;
+  private final MachineMemory machine;
+  private final BuddyAllocator frames;
+  private final Ledger ledger;
+  private final SplittableRandom random;
+  private int window;
+  private int lastVmId;
+  private boolean closed;
+
+  private HostMemory(HostMemoryOptions options, AnonymousMemory arena) {
+    this.options = options;
+    this.arena = arena;
+    machine = new MachineMemory(arena.baseHva(), options.sizeBytes());
+    frames = new BuddyAllocator(options.frameCount());
+    long start = System.nanoTime();
+    ledger = new Ledger(options.frameCount(), () -> System.nanoTime() - start);
+    random = new SplittableRandom(options.seed());
+  }
+
+  /**
+   * Machine memory of {@code sizeBytes}.
+   *
+   * @throws IllegalArgumentException if the size makes no sense; the message is for the user
+   * @throws HostMemoryException if the host cannot provide it
+   */
+  public static HostMemory create(long sizeBytes) {
+    return create(HostMemoryOptions.ofSize(sizeBytes));
+  }
+
+  /**
+   * Machine memory as described.
+   *
+   * @throws HostMemoryException if the host cannot provide it
+   */
+  public static HostMemory create(HostMemoryOptions options) {
+    AnonymousMemory arena = AnonymousMemory.map(options.sizeBytes());
+    try {
+      return new HostMemory(options, arena);
+    } catch (OutOfMemoryError e) {
+      arena.close();
+      throw new HostMemoryException(
+          "the Java heap is too small for the ledger of %d frames; raise -Xmx or configure less"
+                  .formatted(options.frameCount())
+              + " machine memory",
+          e);
+    }
+  }
+
+  /** The arena as the machine's physical memory. */
+  public MachineMemory machine() {
+    return machine;
+  }
+
+  /** Who owns which frame. */
+  public Ledger ledger() {
+    return ledger;
+  }
+
+  /** Bytes that no VM owns. */
+  public synchronized long freeBytes() {
+    return frames.freeFrames() * FRAME_BYTES;
+  }
+
+  /**
+   * Gives a new VM its memory.
+   *
+   * @throws IllegalArgumentException if the machine is smaller than the VM; the message is for the
+   *     user
+   * @throws HostMemoryException if a contiguous run is asked for and there is none
+   */
+  public VmMemory createVm(GuestMemoryMap map, Placement placement) {
+    if (map.sizeBytes() > options.sizeBytes()) {
+      throw new IllegalArgumentException(
+          "a VM with %d bytes of memory does not fit into a machine of %d bytes"
+              .formatted(map.sizeBytes(), options.sizeBytes()));
+    }
+    return new VmMemory(this, nextVmId(), map, placement);
+  }
+
+  private synchronized int nextVmId() {
+    return ++lastVmId;
+  }
+
+  /** Takes an aligned block of 2^order zeroed frames; its HPA, or -1. */
+  synchronized long allocate(int order, int vmId, FrameRole role, TransitionReason reason) {
+    requireOpen();
+    return hand(frames.allocate(order), 1 << order, vmId, role, reason);
+  }
+
+  /** Takes one zeroed frame from a place nobody can guess; its HPA, or -1. */
+  synchronized long allocateScattered(int vmId, FrameRole role, TransitionReason reason) {
+    requireOpen();
+    return hand(scatteredFrame(), 1, vmId, role, reason);
+  }
+
+  /** Takes a run of frames aligned to {@code alignment} frames; its HPA, or -1. */
+  synchronized long allocateRun(
+      int count, int alignment, int vmId, FrameRole role, TransitionReason reason) {
+    requireOpen();
+    int first = frames.findRun(count, alignment);
+    if (first >= 0) {
+      frames.claim(first, count);
+    }
+    return hand(first, count, vmId, role, reason);
+  }
+
+  private long hand(int first, int count, int vmId, FrameRole role, TransitionReason reason) {
+    if (first < 0) {
+      return -1;
+    }
+    ledger.assign(first, count, vmId, role, reason);
+    long hpa = (long) first * FRAME_BYTES;
+    if (options.junkOnFree()) {
+      Hva.fill(machine.hva(hpa), (long) count * FRAME_BYTES, 0);
+    }
+    return hpa;
+  }
+
+  private int scatteredFrame() {
+    int windowFrames = Math.min(WINDOW_FRAMES, options.frameCount() - window);
+    for (int probe = 0; probe < PROBES; probe++) {
+      int frame = window + random.nextInt(windowFrames);
+      if (frames.freeBlockOf(frame) >= 0) {
+        frames.claim(frame, 1);
+        return frame;
+      }
+    }
+    // The window is nearly full. What is left of it lies in small blocks: those go first.
+    int order = frames.smallestOrder();
+    if (order < 0) {
+      return -1;
+    }
+    int block = frames.allocate(order);
+    int frame = block + random.nextInt(1 << order);
+    frames.free(block, 1 << order);
+    frames.claim(frame, 1);
+    window = frame & -WINDOW_FRAMES;
+    return frame;
+  }
+
+  /** Makes a frame of {@code vmId} one that it owns and nobody uses. */
+  synchronized void reserve(long hpa, int vmId) {
+    int frame = (int) (hpa / FRAME_BYTES);
+    ledger.release(frame, vmId, TransitionReason.FREED);
+    ledger.assign(frame, 1, vmId, FrameRole.RESERVED, TransitionReason.PARTITION_HOLE);
+  }
+
+  /** Gives up one reference of {@code vmId} to a frame; the last one makes it free and zeroed. */
+  synchronized void free(long hpa, int vmId, TransitionReason reason) {
+    int frame = (int) (hpa / FRAME_BYTES);
+    if (!ledger.release(frame, vmId, reason)) {
+      return;
+    }
+    // Zeroed at once, not when it is next taken: what one VM wrote lies nowhere longer than needed.
+    Hva.fill(machine.hva(hpa), FRAME_BYTES, options.junkOnFree() ? 0xCC : 0);
+    frames.free(frame, 1);
+  }
+
+  /**
+   * Proves that every sum is exact.
+   *
+   * @throws IllegalStateException with the numbers that disagree
+   */
+  public synchronized void audit() {
+    ledger.audit();
+    long free = ledger.totals().count(FrameRole.FREE);
+    if (free != frames.freeFrames()) {
+      throw new IllegalStateException(
+          "ledger and allocator disagree: ledgerFree=%d allocatorFree=%d"
+              .formatted(free, frames.freeFrames()));
+    }
+  }
+
+  private void requireOpen() {
+    if (closed) {
+      throw new IllegalStateException("machine memory is closed");
+    }
+  }
+
+  /** Unmaps the arena. Every VM must be closed before: their addresses die with it. */
+  @Override
+  public synchronized void close() {
+    if (!closed) {
+      closed = true;
+      arena.close();
+    }
+  }
+}

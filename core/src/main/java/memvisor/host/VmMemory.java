@@ -1,0 +1,366 @@
+package memvisor.host;
+
+import java.util.HashSet;
+import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.locks.ReadWriteLock;
+import java.util.concurrent.locks.ReentrantReadWriteLock;
+import java.util.function.LongConsumer;
+import memvisor.memory.Backing;
+import memvisor.memory.DerivedMappings;
+import memvisor.memory.DirtyLog;
+import memvisor.memory.FrameRole;
+import memvisor.memory.GuestMemory;
+import memvisor.memory.GuestMemoryMap;
+import memvisor.memory.Hva;
+import memvisor.memory.MachineMemory;
+import memvisor.memory.PartitionSlice;
+import memvisor.memory.VmBacking;
+import memvisor.memory.WriteObserver;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The memory of one VM: which host frame is behind each guest frame.
+ *
+ * <p>Pages get a frame when they are first touched, except in a contiguous placement. vCPU threads
+ * ask through {@link VmBacking}, devices and loaders through {@link GuestMemory}, from any thread.
+ * A page moves only while the vCPUs stand still, and no device access is half done (the lock
+ * below).
+ */
+public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
+  private static final long PAGE_BYTES = 4096;
+  private static final DerivedMappings NOTHING_DERIVED =
+      new DerivedMappings() {
+        @Override
+        public void invalidate(long firstGfn, long count) {}
+
+        @Override
+        public void writeProtect(long firstGfn, long count) {}
+      };
+
+  private final HostMemory host;
+  private final int vmId;
+  private final GuestMemoryMap map;
+  private final FramePlacer placer;
+  private final GuestFrames frames;
+  private final GuestBytes bytes;
+  private final Set<Long> tables = new HashSet<>();
+  // Read: device and loader accesses, which keep addresses for a moment. Write: moves and the end.
+  private final ReadWriteLock lock = new ReentrantReadWriteLock();
+  private volatile DerivedMappings derived = NOTHING_DERIVED;
+  private volatile WriteObserver observer = WriteObserver.NONE;
+  private volatile MoveGate gate = MoveGate.STOPPED;
+  private volatile @Nullable DirtyLog dirtyLog;
+  private boolean closed;
+
+  VmMemory(HostMemory host, int vmId, GuestMemoryMap map, Placement placement) {
+    this.host = host;
+    this.vmId = vmId;
+    this.map = map;
+    frames = new GuestFrames(map);
+    bytes = new GuestBytes(this, frames);
+    placer = new FramePlacer(host, vmId, map, frames, placement);
+  }
+
+  /** The number by which the ledger knows this VM: 1 and up. */
+  public int vmId() {
+    return vmId;
+  }
+
+  /** Frames this VM owns, by role. */
+  public FrameCounts usage() {
+    return host.ledger().usage(vmId);
+  }
+
+  @Override
+  public MachineMemory machine() {
+    return host.machine();
+  }
+
+  @Override
+  public GuestMemoryMap map() {
+    return map;
+  }
+
+  @Override
+  public Optional<PartitionSlice> slice() {
+    return placer.slice();
+  }
+
+  @Override
+  public void setDerivedMappings(DerivedMappings derived) {
+    this.derived = derived;
+  }
+
+  /** Registers who hears of writes that no vCPU made. */
+  public void setWriteObserver(WriteObserver observer) {
+    this.observer = observer;
+  }
+
+  /** Registers who can stop this VM's vCPUs for a move. */
+  public void setMoveGate(MoveGate gate) {
+    this.gate = gate;
+  }
+
+  @Override
+  public long frame(long gfn, boolean write) {
+    int region = frames.region(gfn);
+    if (region < 0) {
+      return Backing.NOT_MEMORY;
+    }
+    if (write && frames.isReadOnly(region)) {
+      return Backing.READ_ONLY;
+    }
+    long entry = frames.get(region, gfn);
+    if (entry == 0) {
+      entry = populate(region, gfn);
+      if (entry == 0) {
+        return Backing.NO_FRAME;
+      }
+    }
+    DirtyLog log = dirtyLog;
+    if (write && log != null) {
+      log.mark(gfn);
+    }
+    return withPermission(region, gfn, entry);
+  }
+
+  @Override
+  public long peek(long gfn) {
+    int region = frames.region(gfn);
+    if (region < 0) {
+      return Backing.NOT_MEMORY;
+    }
+    long entry = frames.get(region, gfn);
+    return entry == 0 ? Backing.NO_FRAME : withPermission(region, gfn, entry);
+  }
+
+  private long withPermission(int region, long gfn, long entry) {
+    DirtyLog log = dirtyLog;
+    boolean writable = !frames.isReadOnly(region) && (log == null || log.isDirty(gfn));
+    return writable ? entry | Backing.WRITABLE : entry;
+  }
+
+  private synchronized long populate(int region, long gfn) {
+    requireOpen();
+    long entry = frames.get(region, gfn);
+    return entry != 0 ? entry : placer.populate(region, gfn);
+  }
+
+  @Override
+  public int contiguousSizeLog2(long gfn) {
+    return isContiguous(gfn, 9) ? isContiguous(gfn, 18) ? 30 : 21 : 12;
+  }
+
+  private boolean isContiguous(long gfn, int order) {
+    long first = gfn & -(1L << order);
+    long end = first + (1L << order);
+    int region = frames.region(gfn);
+    if (region < 0 || first < frames.firstGfn(region) || end > frames.endGfn(region)) {
+      return false;
+    }
+    long expected = withPermission(region, first, frames.get(region, first));
+    if (!Backing.isPresent(expected) || (Backing.hpa(expected) >>> 12 & (1L << order) - 1) != 0) {
+      return false;
+    }
+    for (long page = first; page < end; page++, expected += PAGE_BYTES) {
+      if (withPermission(region, page, frames.get(region, page)) != expected) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  @Override
+  public synchronized long allocateTable(FrameRole role) {
+    requireOpen();
+    long hpa = host.allocate(0, vmId, role, TransitionReason.TABLE);
+    if (hpa >= 0) {
+      tables.add(hpa);
+    }
+    return hpa;
+  }
+
+  @Override
+  public synchronized void freeTable(long hpa) {
+    if (!tables.remove(hpa)) {
+      throw new IllegalStateException(
+          "freed a table that vm %d does not have: hpa=0x%x".formatted(vmId, hpa));
+    }
+    host.free(hpa, vmId, TransitionReason.FREED);
+  }
+
+  /**
+   * Moves a guest page to another frame; the old one is free and zeroed afterwards.
+   *
+   * <p>Announce, have every derived entry dropped, copy, change owner: all while the vCPUs stand
+   * still.
+   *
+   * @return whether it moved: a page without a frame, or a full machine, leaves all as it was
+   * @throws IllegalStateException for a contiguous placement, whose pages cannot move
+   */
+  public boolean movePage(long gfn) {
+    if (slice().isPresent()) {
+      throw new IllegalStateException("pages of a partition do not move: gfn=0x%x".formatted(gfn));
+    }
+    boolean[] moved = new boolean[1];
+    gate.whileStopped(() -> moved[0] = moveStopped(gfn));
+    return moved[0];
+  }
+
+  private boolean moveStopped(long gfn) {
+    lock.writeLock().lock();
+    try {
+      int region = frames.region(gfn);
+      long old = region < 0 ? 0 : frames.get(region, gfn);
+      if (old == 0) {
+        return false;
+      }
+      long hpa = host.allocateScattered(vmId, FrameRole.GUEST_PAGE, TransitionReason.MOVED);
+      if (hpa < 0) {
+        return false;
+      }
+      derived.invalidate(gfn, 1);
+      MachineMemory machine = host.machine();
+      Hva.copy(machine.hva(Backing.hpa(old)), machine.hva(hpa), PAGE_BYTES);
+      frames.set(region, gfn, Backing.of(hpa, false));
+      host.free(Backing.hpa(old), vmId, TransitionReason.FREED);
+      return true;
+    } finally {
+      lock.writeLock().unlock();
+    }
+  }
+
+  /** Starts to record written pages: from here on every page is clean and write-protected. */
+  public void startDirtyLog() {
+    gate.whileStopped(
+        () -> {
+          dirtyLog = new DirtyLog(map);
+          protectEverything();
+        });
+  }
+
+  /** Stops recording; pages become writable again as they are next asked for. */
+  public void stopDirtyLog() {
+    gate.whileStopped(() -> dirtyLog = null);
+  }
+
+  /**
+   * Hands the guest frames written since the last call to {@code action}, ascending, and makes them
+   * clean and write-protected again.
+   *
+   * @throws IllegalStateException if no log is running
+   */
+  public void collectDirty(LongConsumer action) {
+    DirtyLog log = dirtyLog;
+    if (log == null) {
+      throw new IllegalStateException("vm %d has no dirty log".formatted(vmId));
+    }
+    gate.whileStopped(
+        () ->
+            log.drain(
+                gfn -> {
+                  derived.writeProtect(gfn, 1);
+                  action.accept(gfn);
+                }));
+  }
+
+  private void protectEverything() {
+    for (int region = 0; region < frames.regionCount(); region++) {
+      long first = frames.firstGfn(region);
+      derived.writeProtect(first, frames.endGfn(region) - first);
+    }
+  }
+
+  @Override
+  public void read(long gpa, byte[] target, int offset, int lengthBytes) {
+    lock.readLock().lock();
+    try {
+      bytes.read(gpa, target, offset, lengthBytes);
+    } finally {
+      lock.readLock().unlock();
+    }
+  }
+
+  @Override
+  public void write(long gpa, byte[] source, int offset, int lengthBytes) {
+    store(gpa, source, offset, lengthBytes, false);
+  }
+
+  @Override
+  public void load(long gpa, byte[] source, int offset, int lengthBytes) {
+    store(gpa, source, offset, lengthBytes, true);
+  }
+
+  private void store(long gpa, byte[] source, int offset, int lengthBytes, boolean romToo) {
+    lock.readLock().lock();
+    try {
+      bytes.write(gpa, source, offset, lengthBytes, romToo);
+    } finally {
+      lock.readLock().unlock();
+    }
+    if (lengthBytes > 0) {
+      observer.written(gpa, lengthBytes);
+    }
+  }
+
+  @Override
+  public long readValue(long gpa, int sizeBytes) {
+    byte[] value = new byte[requireValueSize(sizeBytes)];
+    read(gpa, value, 0, sizeBytes);
+    long result = 0;
+    for (int i = sizeBytes - 1; i >= 0; i--) {
+      result = result << 8 | value[i] & 0xFF;
+    }
+    return result;
+  }
+
+  @Override
+  public void writeValue(long gpa, int sizeBytes, long value) {
+    byte[] bytesOfValue = new byte[requireValueSize(sizeBytes)];
+    for (int i = 0; i < sizeBytes; i++) {
+      bytesOfValue[i] = (byte) (value >>> 8 * i);
+    }
+    write(gpa, bytesOfValue, 0, sizeBytes);
+  }
+
+  private static int requireValueSize(int sizeBytes) {
+    if (sizeBytes != 1 && sizeBytes != 2 && sizeBytes != 4 && sizeBytes != 8) {
+      throw new IllegalArgumentException("a value has 1, 2, 4 or 8 bytes, not " + sizeBytes);
+    }
+    return sizeBytes;
+  }
+
+  /** Gives every frame back, tables included. No vCPU or device of the VM may run any more. */
+  @Override
+  public void close() {
+    lock.writeLock().lock();
+    try {
+      closeStopped();
+    } finally {
+      lock.writeLock().unlock();
+    }
+  }
+
+  private synchronized void closeStopped() {
+    if (closed) {
+      return;
+    }
+    closed = true;
+    for (int region = 0; region < frames.regionCount(); region++) {
+      long first = frames.firstGfn(region);
+      derived.invalidate(first, frames.endGfn(region) - first);
+    }
+    // What the invalidation had techniques free is gone from the set by now; the rest is theirs.
+    tables.forEach(hpa -> host.free(hpa, vmId, TransitionReason.VM_CLOSED));
+    tables.clear();
+    frames.drain(hpa -> host.free(hpa, vmId, TransitionReason.VM_CLOSED));
+    placer.close();
+  }
+
+  private void requireOpen() {
+    if (closed) {
+      throw new IllegalStateException("vm %d is closed".formatted(vmId));
+    }
+  }
+}

@@ -4,6 +4,8 @@ module memvisor.app {
   requires static org.jspecify;
   requires memvisor.core;
   requires info.picocli;
+  requires org.apache.commons.compress;
+  requires org.tukaani.xz;
 
   opens memvisor.app.cli to
       info.picocli;

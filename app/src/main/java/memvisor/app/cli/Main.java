@@ -2,17 +2,66 @@ package memvisor.app.cli;
 
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.HelpCommand;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.ScopeType;
+import picocli.CommandLine.Spec;
 
-/** The {@code memvisor} command. */
+/** The {@code memvisor} command: everything it does is a subcommand. */
 @Command(
     name = "memvisor",
     mixinStandardHelpOptions = true,
-    description = "Runs guest operating systems and shows what their memory does.")
-public final class Main {
+    versionProvider = VersionText.class,
+    synopsisSubcommandLabel = "COMMAND",
+    description = "Runs guest operating systems and shows what their memory does.",
+    subcommands = {GuestCommand.class, CompletionCommand.class, HelpCommand.class},
+    footer = {
+      "",
+      "Start here:",
+      "  memvisor guest fetch         get Debian's kernel and a small user space",
+      "  memvisor COMMAND --help      what a command does, with examples",
+      "",
+      "Exit status: 0 it worked, 1 it did not, 2 the command line was wrong.",
+    })
+public final class Main implements Runnable {
+  @Spec private CommandSpec spec = CommandSpec.create();
+
+  @Option(
+      names = "--debug",
+      scope = ScopeType.INHERIT,
+      description = "When something unexpected fails, also print where in the program.")
+  private boolean debug;
+
   private Main() {}
 
   /** Runs one command and exits with its status. */
   public static void main(String[] arguments) {
-    System.exit(new CommandLine(new Main()).execute(arguments));
+    int status;
+    try {
+      status = commandLine().execute(arguments);
+    } catch (OutOfMemoryError | StackOverflowError | LinkageError failure) {
+      System.err.println("memvisor: Java gave up: " + failure);
+      status = 1;
+    }
+    System.exit(status);
+  }
+
+  /** The parser, with every command and the handling of errors. */
+  static CommandLine commandLine() {
+    Main main = new Main();
+    ErrorHandling errors = new ErrorHandling(() -> main.debug);
+    return new CommandLine(main)
+        .setCaseInsensitiveEnumValuesAllowed(true)
+        .setParameterExceptionHandler(errors)
+        .setExecutionExceptionHandler(errors)
+        .setUsageHelpAutoWidth(true);
+  }
+
+  @Override
+  public void run() {
+    throw new ParameterException(
+        spec.commandLine(), "say what to do: memvisor COMMAND; memvisor --help lists the commands");
   }
 }

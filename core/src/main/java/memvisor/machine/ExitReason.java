@@ -1,8 +1,8 @@
 package memvisor.machine;
 
 /**
- * Why a vCPU left guest code, by the VMX basic exit reasons (Intel SDM vol. 3D, appendix C) as Linux'
- * perf prints them. The last two exist only in Memvisor.
+ * Why a vCPU left guest code, by the VMX basic exit reasons (Intel SDM vol. 3D, appendix C) as
+ * Linux' perf prints them. The last two exist only in Memvisor.
  */
 public enum ExitReason {
   /** A page fault that the technique intercepts. */
@@ -29,7 +29,9 @@ public enum ExitReason {
   MSR_WRITE,
   /** The nested tables deny an access to memory. */
   EPT_VIOLATION,
-  /** An access to a device register (KVM maps these as misconfigured entries to tell them apart). */
+  /**
+   * An access to a device register (KVM maps these as misconfigured entries to tell them apart).
+   */
   EPT_MISCONFIG,
   /** The partition's limit stopped an access. */
   PARTITION_LIMIT,

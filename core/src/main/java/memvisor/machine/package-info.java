@@ -1,5 +1,6 @@
 /**
- * Assembles a virtual machine: vCPU, technique, host memory, devices, boot image, and the exit loop.
+ * Assembles a virtual machine: vCPU, technique, host memory, devices, boot image, and the exit
+ * loop.
  *
  * <p>Entry type: {@code memvisor.machine.pc.PcMachine}.
  */

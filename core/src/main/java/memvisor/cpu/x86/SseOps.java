@@ -8,6 +8,20 @@ final class SseOps {
 
   /** The operation for {@code i}, or null if the opcode is not of this group. */
   static @Nullable MicroOp decode(Instruction i) {
-    return null;
+    if (i.lock) {
+      return null;
+    }
+    return i.map == Instruction.MAP_0F ? decode0F(i) : null;
+  }
+
+  private static @Nullable MicroOp decode0F(Instruction i) {
+    MicroOp op = SseMoveOps.decode(i);
+    if (op == null) {
+      op = SseInteger.decode(i);
+    }
+    if (op == null) {
+      op = SseInteger.decodeLogic(i);
+    }
+    return op;
   }
 }

@@ -124,6 +124,9 @@ public final class Vcpu implements TranslationListener {
   /** XMM0–XMM15 as pairs of longs, low half first. */
   final long[] xmm = new long[32];
 
+  /** x87 registers and MXCSR. */
+  final FpuState fpu = new FpuState();
+
   /** Instructions retired since reset; exact at block boundaries. */
   long instructions;
 

@@ -8,6 +8,33 @@ final class X87Ops {
 
   /** The operation for {@code i}, or null if the opcode is not of this group. */
   static @Nullable MicroOp decode(Instruction i) {
-    return null;
+    if (i.lock) {
+      return null;
+    }
+    if (i.map == Instruction.MAP_0F) {
+      return i.opcode == 0xAE ? FpuSaveOps.decode(i) : null;
+    }
+    if (i.map != Instruction.MAP_PRIMARY) {
+      return null;
+    }
+    if (i.opcode == 0x9B) {
+      return new Wait(i);
+    }
+    return i.opcode >= 0xD8 && i.opcode <= 0xDF ? X87ControlOps.decode(i) : null;
+  }
+
+  /** FWAIT. */
+  private static final class Wait extends FpuOp {
+    Wait(Instruction i) {
+      super(i);
+    }
+
+    @Override
+    int execute(Vcpu c) {
+      if (waitUnavailable(c)) {
+        return denied(c);
+      }
+      return c.fpu.exceptionPending() ? c.raise(FLOATING_POINT_ERROR, 0) : NEXT;
+    }
   }
 }

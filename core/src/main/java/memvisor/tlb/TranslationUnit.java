@@ -25,4 +25,24 @@ public final class TranslationUnit {
   public void translate(long gva, int access, TranslationResult result) {
     throw new UnsupportedOperationException(guest.toString() + machine);
   }
+
+  /** The guest loaded CR3, keeping the translations of its PCID or not. */
+  public void cr3Loaded(boolean keepTranslations) {
+    throw new UnsupportedOperationException("keepTranslations=" + keepTranslations);
+  }
+
+  /** The guest changed CR0, CR4 or EFER in a bit that concerns paging. */
+  public void controlsChanged() {
+    throw new UnsupportedOperationException();
+  }
+
+  /** The guest executed INVLPG. */
+  public void invalidatePage(long gva) {
+    throw new UnsupportedOperationException("gva=" + gva);
+  }
+
+  /** The guest executed INVPCID; {@code type} 0 to 3. */
+  public void invalidatePcid(int type, int pcid, long gva) {
+    throw new UnsupportedOperationException("type=" + type + pcid + gva);
+  }
 }

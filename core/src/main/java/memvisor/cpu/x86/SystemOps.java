@@ -11,6 +11,110 @@ final class SystemOps {
 
   /** The operation for {@code i}, or null if the opcode is not of this group. */
   static @Nullable MicroOp decode(Instruction i) {
-    return null;
+    return switch (i.map) {
+      case Instruction.MAP_PRIMARY -> primary(i);
+      case Instruction.MAP_0F -> secondary(i);
+      case Instruction.MAP_0F38 -> invpcid(i);
+      default -> null;
+    };
+  }
+
+  private static MicroOp op(Instruction i, SystemOp.Action action) {
+    return new SystemOp(i, i.lock ? ControlOps::undefined : action, 0);
+  }
+
+  private static MicroOp withImmediate(Instruction i, SystemOp.Action action, long immediate) {
+    return new SystemOp(i, i.lock ? ControlOps::undefined : action, immediate);
+  }
+
+  private static MicroOp undefined(Instruction i) {
+    return new SystemOp(i, ControlOps::undefined, 0);
+  }
+
+  private static @Nullable MicroOp primary(Instruction i) {
+    return switch (i.opcode) {
+      case 0xCC -> withImmediate(i, ControlOps::softwareInterrupt, 3);
+      case 0xCD -> withImmediate(i, ControlOps::softwareInterrupt, i.immediate(1));
+      case 0xCE -> i.longMode ? undefined(i) : op(i, ControlOps::into);
+      case 0xCF -> op(i, InterruptReturn::perform);
+      case 0xF4 -> op(i, ControlOps::hlt);
+      case 0xFA -> op(i, ControlOps::cli);
+      case 0xFB -> op(i, ControlOps::sti);
+      default -> null;
+    };
+  }
+
+  private static @Nullable MicroOp secondary(Instruction i) {
+    return switch (i.opcode) {
+      case 0x01 -> group7(i);
+      case 0x05 -> op(i, FastCalls::syscall);
+      case 0x06 -> op(i, ControlOps::clts);
+      case 0x07 -> op(i, FastCalls::sysret);
+      case 0x08, 0x09 -> op(i, ControlOps::privilegedNop);
+      case 0x0B, 0xB9, 0xFF -> undefined(i);
+      case 0x20 -> control(i, ControlOps::readControl);
+      case 0x22 -> control(i, ControlOps::writeControl);
+      case 0x21 -> op(i, ControlOps::readDebug);
+      case 0x23 -> op(i, ControlOps::writeDebug);
+      case 0x30 -> op(i, ControlOps::wrmsr);
+      case 0x31 -> op(i, ControlOps::rdtsc);
+      case 0x32 -> op(i, ControlOps::rdmsr);
+      case 0x33 -> op(i, ControlOps::rdpmc);
+      case 0x34 -> op(i, FastCalls::sysenter);
+      case 0x35 -> op(i, FastCalls::sysexit);
+      case 0xA2 -> op(i, ControlOps::cpuid);
+      case 0xAA -> undefined(i); // RSM outside system-management mode
+      case 0xAE -> segmentBase(i);
+      default -> null;
+    };
+  }
+
+  /** CR1, CR5–CR7 and CR9–CR15 do not exist. */
+  private static MicroOp control(Instruction i, SystemOp.Action action) {
+    boolean exists = i.reg == 0 || i.reg >= 2 && i.reg <= 4 || i.reg == 8 && i.longMode;
+    return exists ? op(i, action) : undefined(i);
+  }
+
+  private static @Nullable MicroOp segmentBase(Instruction i) {
+    boolean mine = !i.isMemory() && i.prefix == Instruction.PREFIX_F3 && i.extension() < 4;
+    return mine ? op(i, ControlOps::segmentBase) : null;
+  }
+
+  private static @Nullable MicroOp invpcid(Instruction i) {
+    boolean mine = i.opcode == 0x82 && i.prefix == Instruction.PREFIX_66 && i.isMemory();
+    return mine ? op(i, ControlOps::invpcid) : null;
+  }
+
+  /** 0F 01: memory forms by extension, register forms one by one. */
+  private static MicroOp group7(Instruction i) {
+    if (i.isMemory()) {
+      return switch (i.extension()) {
+        case 0 -> op(i, TableOps::sgdt);
+        case 1 -> op(i, TableOps::sidt);
+        case 2 -> op(i, TableOps::lgdt);
+        case 3 -> op(i, TableOps::lidt);
+        case 4 -> op(i, ControlOps::smsw);
+        case 6 -> op(i, ControlOps::lmsw);
+        case 7 -> op(i, ControlOps::invlpg);
+        default -> undefined(i);
+      };
+    }
+    return switch (i.extension()) {
+      case 4 -> op(i, ControlOps::smsw);
+      case 6 -> op(i, ControlOps::lmsw);
+      default -> group7Register(i);
+    };
+  }
+
+  private static MicroOp group7Register(Instruction i) {
+    return switch (i.extension() << 3 | i.rm & 7) {
+      case 0x0A -> op(i, ControlOps::clac); // 0F 01 CA
+      case 0x0B -> op(i, ControlOps::stac); // 0F 01 CB
+      case 0x10 -> op(i, ControlOps::xgetbv); // 0F 01 D0
+      case 0x11 -> op(i, ControlOps::xsetbv); // 0F 01 D1
+      case 0x38 -> op(i, ControlOps::swapgs); // 0F 01 F8
+      case 0x39 -> op(i, ControlOps::rdtscp); // 0F 01 F9
+      default -> undefined(i);
+    };
   }
 }

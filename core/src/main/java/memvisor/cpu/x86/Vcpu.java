@@ -134,6 +134,11 @@ public final class Vcpu implements TranslationListener {
   final TranslationUnit unit;
   final MachineMemory machine;
 
+  final Msrs msrs = new Msrs(this);
+  final ControlRegisters controls = new ControlRegisters(this);
+  final ExceptionDelivery exceptions = new ExceptionDelivery(this);
+  final StackCursor stack = new StackCursor(this);
+
   private final TranslationCache userCache = new TranslationCache();
   private final TranslationCache supervisorCache = new TranslationCache();
   private final TranslationCache supervisorAcCache = new TranslationCache();
@@ -155,6 +160,37 @@ public final class Vcpu implements TranslationListener {
     this.machine = machine;
     this.unit = unit;
     this.monitor = monitor;
+  }
+
+  // ---- model -------------------------------------------------------------------------------
+
+  private CpuModel model = CpuModel.atom();
+  private long features = model.featureBits();
+
+  /** What the processor says of itself and obeys. */
+  public CpuModel model() {
+    return model;
+  }
+
+  /** Chooses the model; before the processor runs. */
+  public void setModel(CpuModel newModel) {
+    model = newModel;
+    features = newModel.featureBits();
+    paging.setPhysicalAddressBits(newModel.physicalAddressBits());
+  }
+
+  /** Whether a feature is advertised, and hence enabled. */
+  boolean has(CpuFeature feature) {
+    return (features >>> feature.ordinal() & 1) != 0;
+  }
+
+  /**
+   * Whether an address is canonical for the bases that registers hold: the width that the processor
+   * supports, whatever CR4.LA57 says (Intel SDM vol. 3A, 4.5.2).
+   */
+  boolean isCanonicalForRegisters(long address) {
+    int unused = has(CpuFeature.LA57) ? 7 : 16;
+    return address << unused >> unused == address;
   }
 
   // ---- memory ------------------------------------------------------------------------------

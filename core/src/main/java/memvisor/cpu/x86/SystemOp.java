@@ -1,0 +1,138 @@
+package memvisor.cpu.x86;
+
+import org.jspecify.annotations.Nullable;
+
+/**
+ * An operation of the system group: operands as data, and the function that performs it. These are
+ * too rare to deserve a class each.
+ */
+final class SystemOp extends MicroOp {
+  /** What an operation does; returns a {@link MicroOp} outcome. */
+  @FunctionalInterface
+  interface Action {
+    int perform(Vcpu c, SystemOp op);
+  }
+
+  private final Action action;
+
+  /** ModRM.reg, or the opcode's register. */
+  final int reg;
+
+  /** ModRM.rm of a register form. */
+  final int rm;
+
+  /** Operand size in bytes: 2, 4 or 8. */
+  final int size;
+
+  /** Address size in bytes: 2, 4 or 8. */
+  final int addressSize;
+
+  /** Repeat prefix F2 or F3. */
+  final boolean repeat;
+
+  /** Segment of a string source. */
+  final int segment;
+
+  final long immediate;
+
+  private final @Nullable EffectiveAddress memory;
+
+  SystemOp(Instruction i, Action action, long immediate) {
+    super(i.offset, i.length);
+    this.action = action;
+    this.reg = i.reg;
+    this.rm = i.rm;
+    this.size = i.operandSize;
+    this.addressSize = i.addressSize;
+    this.repeat = i.prefix >= Instruction.PREFIX_F3;
+    this.segment = i.segmentOverride >= 0 ? i.segmentOverride : Vcpu.DS;
+    this.immediate = immediate;
+    this.memory = i.memory;
+  }
+
+  @Override
+  int execute(Vcpu c) {
+    return action.perform(c, this);
+  }
+
+  boolean isMemory() {
+    return memory != null;
+  }
+
+  /** The memory operand; only of a memory form. */
+  EffectiveAddress address() {
+    EffectiveAddress address = memory;
+    if (address == null) {
+      throw new IllegalStateException("register form: offset=%d".formatted(offset));
+    }
+    return address;
+  }
+
+  /** Linear address of the memory operand; a fault may be pending. */
+  long linear(Vcpu c, int sizeBytes, boolean write) {
+    return Segments.linear(c, address(), sizeBytes, write);
+  }
+
+  /** Reads the 2-, 4- or 8-byte memory operand; tests {@link Vcpu#fault} for the caller to see. */
+  long load(Vcpu c, int sizeBytes) {
+    long gva = linear(c, sizeBytes, false);
+    return c.fault != 0 ? 0 : loadAt(c, gva, sizeBytes);
+  }
+
+  /** Reads {@code sizeBytes} at a linear address. */
+  static long loadAt(Vcpu c, long gva, int sizeBytes) {
+    return switch (sizeBytes) {
+      case 1 -> c.load8(gva);
+      case 2 -> c.load16(gva);
+      case 4 -> c.load32(gva);
+      default -> c.load64(gva);
+    };
+  }
+
+  /** Writes {@code sizeBytes} at a linear address. */
+  static void storeAt(Vcpu c, long gva, int sizeBytes, long value) {
+    switch (sizeBytes) {
+      case 1 -> c.store8(gva, value);
+      case 2 -> c.store16(gva, value);
+      case 4 -> c.store32(gva, value);
+      default -> c.store64(gva, value);
+    }
+  }
+
+  /** Reads ModRM.rm, a 16-bit value in memory or a register. */
+  int readWord(Vcpu c) {
+    return isMemory() ? (int) load(c, 2) : (int) c.gpr[rm] & 0xFFFF;
+  }
+
+  /** Writes a register at the operand size: 16 bits merge, 32 bits zero-extend. */
+  static void writeRegister(Vcpu c, int register, int sizeBytes, long value) {
+    switch (sizeBytes) {
+      case 1 -> c.gpr[register] = c.gpr[register] & ~0xFFL | value & 0xFF;
+      case 2 -> c.gpr[register] = c.gpr[register] & ~0xFFFFL | value & 0xFFFF;
+      case 4 -> c.gpr[register] = value & 0xFFFF_FFFFL;
+      default -> c.gpr[register] = value;
+    }
+  }
+
+  /**
+   * Writes ModRM.rm from a 16-bit system value: memory gets 16 bits, a register the operand size
+   * (SLDT, STR, SMSW, MOV from a segment register).
+   */
+  int writeWord(Vcpu c, long value) {
+    if (!isMemory()) {
+      writeRegister(c, rm, size, value);
+      return NEXT;
+    }
+    long gva = linear(c, 2, true);
+    if (c.fault == 0) {
+      c.store16(gva, value);
+    }
+    return c.fault == 0 ? NEXT : FAULT;
+  }
+
+  /** RIP of the next instruction. */
+  long nextRip(Vcpu c) {
+    long rip = c.gpr[Vcpu.BLOCK] + offset + length;
+    return c.longMode ? rip : rip & 0xFFFF_FFFFL;
+  }
+}

@@ -44,8 +44,15 @@ public final class TranslationResult {
   /** Page-fault error code (PAGE_FAULT). */
   public int errorCode;
 
-  /** EPT-violation qualification in the SDM's layout, table 28-7 (NESTED_FAULT). */
+  /**
+   * Why the second dimension stopped the access (NESTED_FAULT): the exit qualification of an EPT
+   * violation in the SDM's layout, table 28-7 (a partition fault too), or EXITINFO1 for NPT. In
+   * both bit 1 says that the access writes.
+   */
   public long qualification;
+
+  /** The nested entry is present but malformed: an EPT misconfiguration (NESTED_FAULT). */
+  public boolean misconfiguration;
 
   /** Whether the processor may keep this translation in its translation cache (MAPPED). */
   public boolean cacheable;
@@ -66,6 +73,14 @@ public final class TranslationResult {
   public void pageFault(int withErrorCode) {
     kind = PAGE_FAULT;
     errorCode = withErrorCode;
+  }
+
+  /** Fills in a fault of the second dimension. */
+  public void nestedFault(long atGpa, long withQualification, boolean isMisconfiguration) {
+    kind = NESTED_FAULT;
+    gpa = atGpa;
+    qualification = withQualification;
+    misconfiguration = isMisconfiguration;
   }
 
   /** Fills in a device access. */

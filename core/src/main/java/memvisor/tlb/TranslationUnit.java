@@ -1,7 +1,13 @@
 package memvisor.tlb;
 
+import memvisor.address.Access;
 import memvisor.memory.MachineMemory;
+import memvisor.paging.AccessRules;
+import memvisor.paging.PagingFormat;
 import memvisor.paging.PagingState;
+import memvisor.paging.Rights;
+import memvisor.paging.Walker;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The memory-management unit of one vCPU: TLB, then paging-structure caches, then the walker over
@@ -10,39 +16,491 @@ import memvisor.paging.PagingState;
  * <p>Two parties program it. The vCPU tells it what the guest did (control registers, INVLPG …).
  * The monitor chooses the regime: a partition (guest tables, base and limit), host tables (one
  * dimension over HPA: shadow, direct), nested tables, or trap (no root at all).
+ *
+ * <p>Every invalidation is passed on to the {@link TranslationListener}. Neither a hit nor a walk
+ * allocates. Confined to the vCPU's thread.
  */
 public final class TranslationUnit {
-  private final MachineMemory machine;
+  /** What the monitor lets the hardware walk. */
+  private enum Regime {
+    TRAP,
+    PARTITION,
+    HOST_TABLES,
+    NESTED
+  }
+
+  /** Binary logarithm of the pieces in which the identity of unpaged memory is cached. */
+  private static final int IDENTITY_SIZE_LOG2 = 21;
+
+  private static final long CR0_FLUSHING = PagingState.CR0_PG;
+  private static final long CR4_FLUSHING =
+      PagingState.CR4_PSE
+          | PagingState.CR4_PAE
+          | PagingState.CR4_PGE
+          | PagingState.CR4_LA57
+          | PagingState.CR4_PCIDE
+          | PagingState.CR4_SMEP
+          | PagingState.CR4_SMAP;
+  private static final long EFER_FLUSHING = PagingState.EFER_NXE | PagingState.EFER_LMA;
+
   private final PagingState guest;
+  private final AddressSpace space = new AddressSpace();
+  private final AddressSpace structureSpace = new AddressSpace();
+  private final Tlb instructionTlb;
+  private final Tlb dataTlb;
+  private final Tlb secondTlb;
+  private final PagingStructureCache structures;
+  private final Stage hostStage;
+  private final Stage partitionStage;
+  private final Stage nestedStage;
+  private final PartitionDimension partition = new PartitionDimension();
+  private final NestedDimension nested;
+
+  /** Pages that the TLBs hold in pieces smaller than their size. */
+  private final LargePageFilter fractured = new LargePageFilter();
+
+  /** Large pages of which the listener may hold 4 KiB pieces. */
+  private final LargePageFilter handedOut = new LargePageFilter();
+
+  private @Nullable TranslationListener listener;
+
+  private SecondDimension dimension;
+  private Walker walker;
+  private Regime regime = Regime.TRAP;
+  private PagingState registers;
+  private int tag;
+
+  /** Entries of more than one tag may be cached. */
+  private boolean severalTags;
+
+  private AccessRules rules = AccessRules.EPT;
+  private boolean paging;
+  private boolean globalPages;
+  private long cr0;
+  private long cr3;
+  private long cr4;
+  private long efer;
+
+  private long accesses;
+  private long firstHits;
+  private long secondHits;
+  private long walks;
+  private long pageFaults;
+  private long nestedFaults;
+  private long flushes;
+  private long pageInvalidations;
+
+  /** A unit that starts in the trap regime, with the default geometry. */
+  public TranslationUnit(MachineMemory machine, PagingState guest) {
+    this(machine, guest, TlbConfiguration.DEFAULT);
+  }
 
   /** A unit that starts in the trap regime. */
-  public TranslationUnit(MachineMemory machine, PagingState guest) {
-    this.machine = machine;
+  public TranslationUnit(MachineMemory machine, PagingState guest, TlbConfiguration configuration) {
     this.guest = guest;
+    instructionTlb = new Tlb(configuration.instruction(), space);
+    dataTlb = new Tlb(configuration.data(), space);
+    secondTlb = new Tlb(configuration.second(), space);
+    structures = new PagingStructureCache(configuration.structures(), structureSpace);
+    nested = new NestedDimension(machine, configuration);
+    hostStage = Stage.over(machine, new HostDimension(machine));
+    partitionStage = Stage.over(machine, partition);
+    nestedStage = Stage.over(machine, nested);
+    dimension = hostStage.dimension();
+    walker = hostStage.walker();
+    registers = guest;
   }
 
-  /** Translates one access of one page; {@code gva} is canonical or the result is a page fault. */
+  // ---- regimes (the monitor) -----------------------------------------------------------------
+
+  /** No root: every translation ends in TRAPPED. */
+  public void trap() {
+    regime = Regime.TRAP;
+    invalidateAll();
+  }
+
+  /**
+   * The guest's tables with base and limit: GPA below {@code limitBytes} is HPA above {@code
+   * baseHpa}, and everything else is a nested fault.
+   */
+  public void partition(long baseHpa, long limitBytes) {
+    partition.set(baseHpa, limitBytes);
+    enter(Regime.PARTITION, partitionStage, guest, 0);
+    invalidateAll();
+  }
+
+  /**
+   * Tables of the monitor that translate GVA to HPA.
+   *
+   * @param real the registers the hardware runs with; call again after changing them
+   * @param newTag the VPID or ASID of what is cached
+   */
+  public void hostTables(PagingState real, int newTag) {
+    enter(Regime.HOST_TABLES, hostStage, real, newTag);
+  }
+
+  /**
+   * The guest's tables, every guest-physical address translated by nested tables.
+   *
+   * @param format an EPT or NPT format
+   * @param rootHpa the topmost nested table
+   * @param newTag the VPID or ASID of what is cached
+   */
+  public void nested(PagingFormat format, long rootHpa, int newTag) {
+    if (!format.mode().isNested()) {
+      throw new IllegalArgumentException("not a nested format: mode=" + format.mode());
+    }
+    nested.set(format, rootHpa, newTag);
+    enter(Regime.NESTED, nestedStage, guest, newTag);
+  }
+
+  private void enter(Regime newRegime, Stage newStage, PagingState newRegisters, int newTag) {
+    boolean sameRegime = regime == newRegime;
+    regime = newRegime;
+    dimension = newStage.dimension();
+    walker = newStage.walker();
+    registers = newRegisters;
+    severalTags |= tag != newTag;
+    tag = newTag;
+    if (!sameRegime) {
+      invalidateAll();
+    }
+    if (!sameRegime || controlsDiffer()) {
+      controlsChanged();
+    } else {
+      selectSpace();
+      notifyAllInvalidated();
+    }
+  }
+
+  /** Whom to tell of invalidations. */
+  public void setListener(TranslationListener newListener) {
+    listener = newListener;
+  }
+
+  // ---- translation ---------------------------------------------------------------------------
+
+  /**
+   * Translates one access of one page. A non-canonical {@code gva} is a page fault; raising #GP or
+   * #SS instead is the caller's business, as is truncating to 32 bits outside 64-bit mode.
+   */
   public void translate(long gva, int access, TranslationResult result) {
-    throw new UnsupportedOperationException(guest.toString() + machine);
+    accesses++;
+    if (regime == Regime.TRAP) {
+      result.kind = TranslationResult.TRAPPED;
+      return;
+    }
+    Tlb first = (access & Access.FETCH) != 0 ? instructionTlb : dataTlb;
+    if (first.find(gva)) {
+      if (serves(first, access)) {
+        firstHits++;
+        answer(first, gva, result);
+        return;
+      }
+      dropExactPage(gva);
+    } else if (secondTlb.find(gva)) {
+      if (serves(secondTlb, access)) {
+        secondHits++;
+        enterPiece(
+            first,
+            gva,
+            secondTlb.hpa(gva),
+            secondTlb.gpa(gva),
+            secondTlb.sizeLog2(),
+            secondTlb.flags());
+        answer(secondTlb, gva, result);
+        return;
+      }
+      dropExactPage(gva);
+    }
+    walk(gva, access, first, result);
   }
 
-  /** The guest loaded CR3, keeping the translations of its PCID or not. */
+  /** Whether the entry found allows the access: if not, only a walk can say what happens. */
+  private boolean serves(Tlb tlb, int access) {
+    int flags = tlb.flags();
+    return rules.allows(flags & Rights.ALL, access)
+        && dimension.allows(flags >>> Tlb.DIMENSION_SHIFT & Rights.ALL, access)
+        && ((access & Access.WRITE) == 0 || (flags & Tlb.DIRTY) != 0);
+  }
+
+  private void answer(Tlb tlb, long gva, TranslationResult result) {
+    result.mapped(tlb.hpa(gva), tlb.gpa(gva));
+    handedOut.note(gva, tlb.flags() >>> Tlb.PAGE_SIZE_SHIFT);
+  }
+
+  private void walk(long gva, int access, Tlb first, TranslationResult result) {
+    walks++;
+    long gpa = gva;
+    int sizeLog2 = IDENTITY_SIZE_LOG2;
+    int flags = Rights.ALL | Tlb.DIRTY;
+    if (paging) {
+      int outcome = structures.translate(walker, gva, access);
+      if (outcome == Walker.UNREACHABLE) {
+        nestedFault(result);
+        return;
+      }
+      if (outcome != Walker.MAPPED) {
+        pageFaults++;
+        result.pageFault(rules.errorCode(access, outcome));
+        forgetFaultingPage(gva);
+        return;
+      }
+      gpa = walker.physicalAddress(gva);
+      sizeLog2 = walker.pageSizeLog2();
+      flags =
+          walker.rights()
+              | (walker.isDirty() ? Tlb.DIRTY : 0)
+              | (globalPages && walker.isGlobal() ? Tlb.GLOBAL : 0);
+    }
+    if (dimension.translate(gpa, access)) {
+      enterMapping(gva, gpa, sizeLog2, flags, first);
+      result.mapped(dimension.hpa, dimension.isGuestPhysical() ? gpa : -1);
+      handedOut.note(gva, sizeLog2);
+    } else {
+      nestedFault(result);
+    }
+  }
+
+  private void enterMapping(long gva, long gpa, int guestSizeLog2, int guestFlags, Tlb first) {
+    int flags =
+        guestFlags
+            | dimension.rights << Tlb.DIMENSION_SHIFT
+            | guestSizeLog2 << Tlb.PAGE_SIZE_SHIFT
+            | (dimension.isGuestPhysical() ? Tlb.GPA_KNOWN : 0);
+    if (!dimension.dirty) {
+      flags &= ~Tlb.DIRTY;
+    }
+    int sizeLog2 = Math.min(guestSizeLog2, dimension.sizeLog2);
+    enterPiece(first, gva, dimension.hpa, gpa, sizeLog2, flags);
+    enterPiece(secondTlb, gva, dimension.hpa, gpa, sizeLog2, flags);
+  }
+
+  private void enterPiece(Tlb tlb, long gva, long hpa, long gpa, int sizeLog2, int flags) {
+    int entered = tlb.fill(gva, hpa, gpa, sizeLog2, flags);
+    int pageSizeLog2 = flags >>> Tlb.PAGE_SIZE_SHIFT;
+    if (entered < pageSizeLog2) {
+      fractured.note(gva, pageSizeLog2);
+    }
+  }
+
+  /** A page fault invalidates what is cached for its address (SDM vol. 3A, 4.10.4.1). */
+  private void forgetFaultingPage(long gva) {
+    dropExactPage(gva);
+    if (listener != null) {
+      listener.pageInvalidated(gva);
+    }
+  }
+
+  private void nestedFault(TranslationResult result) {
+    nestedFaults++;
+    result.nestedFault(
+        dimension.faultGpa, dimension.faultQualification, dimension.faultMisconfiguration);
+  }
+
+  // ---- what the guest does (the vCPU) ---------------------------------------------------------
+
+  /**
+   * CR3 was loaded (SDM vol. 3A, 4.10.4.1). The PDPTE registers, in PAE mode, are already loaded.
+   *
+   * @param keepTranslations bit 63 of the operand with CR4.PCIDE: nothing is invalidated
+   */
   public void cr3Loaded(boolean keepTranslations) {
-    throw new UnsupportedOperationException("keepTranslations=" + keepTranslations);
+    boolean same = registers.cr3() == cr3;
+    if (!keepTranslations) {
+      flushes++;
+      int pcid = registers.pcid();
+      space.flushPcid(pcid);
+      structureSpace.flushPcid(pcid);
+    } else if (same) {
+      return;
+    }
+    selectSpace();
+    notifyAllInvalidated();
   }
 
-  /** The guest changed CR0, CR4 or EFER in a bit that concerns paging. */
+  /**
+   * CR0, CR4, EFER or MAXPHYADDR changed. Invalidates everything when the change is one that does
+   * (SDM vol. 3A, 4.10.4.1) or that changes the meaning of entries.
+   */
   public void controlsChanged() {
-    throw new UnsupportedOperationException();
+    if (regime != Regime.TRAP && controlsDiffer()) {
+      flushes++;
+      flushSpaces();
+    }
+    selectSpace();
+    notifyAllInvalidated();
   }
 
-  /** The guest executed INVLPG. */
+  private boolean controlsDiffer() {
+    return ((registers.cr0() ^ cr0) & CR0_FLUSHING) != 0
+        || ((registers.cr4() ^ cr4) & CR4_FLUSHING) != 0
+        || ((registers.efer() ^ efer) & EFER_FLUSHING) != 0;
+  }
+
+  /** Takes over the registers: format, root, rules, PCID. */
+  private void selectSpace() {
+    cr0 = registers.cr0();
+    cr3 = registers.cr3();
+    cr4 = registers.cr4();
+    efer = registers.efer();
+    paging = registers.paging();
+    globalPages = (cr4 & PagingState.CR4_PGE) != 0;
+    rules = AccessRules.of(registers);
+    if (paging) {
+      walker.load(registers);
+    }
+    space.select(tag, registers.pcid());
+    structureSpace.select(tag, registers.pcid());
+  }
+
+  /** INVLPG: the page in the current PCID or global, and all its paging-structure entries. */
   public void invalidatePage(long gva) {
-    throw new UnsupportedOperationException("gva=" + gva);
+    pageInvalidations++;
+    dropPage(gva);
+    structureSpace.flushPcid(structureSpace.pcid());
+    notifyPageInvalidated(gva);
   }
 
-  /** The guest executed INVPCID; {@code type} 0 to 3. */
+  private void dropPage(long gva) {
+    if (fractured.mayCover(gva)) {
+      flushCurrentTag();
+    } else {
+      dropExactPage(gva);
+    }
+  }
+
+  private void dropExactPage(long gva) {
+    instructionTlb.dropPage(gva);
+    dataTlb.dropPage(gva);
+    secondTlb.dropPage(gva);
+  }
+
+  /**
+   * INVPCID (SDM vol. 2A): 0 individual address, 1 single context, 2 all contexts with globals, 3
+   * all contexts without globals. The operand has been checked.
+   */
   public void invalidatePcid(int type, int pcid, long gva) {
-    throw new UnsupportedOperationException("type=" + type + pcid + gva);
+    switch (type) {
+      case 0 -> {
+        if (pcid == space.pcid()) {
+          invalidatePage(gva);
+        } else {
+          flushPcid(pcid);
+        }
+      }
+      case 1 -> flushPcid(pcid);
+      case 2 -> {
+        flushes++;
+        flushCurrentTag();
+        notifyAllInvalidated();
+      }
+      case 3 -> {
+        flushes++;
+        space.flushNonGlobal();
+        structureSpace.flushNonGlobal();
+        notifyAllInvalidated();
+      }
+      default -> throw new IllegalArgumentException("no such INVPCID type: type=" + type);
+    }
+  }
+
+  private void flushPcid(int pcid) {
+    flushes++;
+    space.flushPcid(pcid);
+    structureSpace.flushPcid(pcid);
+    if (pcid == space.pcid()) {
+      notifyAllInvalidated();
+    }
+  }
+
+  private void flushCurrentTag() {
+    space.flushTag(tag);
+    structureSpace.flushTag(tag);
+    if (!severalTags) {
+      fractured.clear();
+    }
+  }
+
+  // ---- what the monitor invalidates -----------------------------------------------------------
+
+  /** Everything, of every tag and dimension. */
+  public void invalidateAll() {
+    flushes++;
+    flushSpaces();
+    nested.invalidateAll();
+    notifyAllInvalidated();
+  }
+
+  private void flushSpaces() {
+    space.flushEverything();
+    structureSpace.flushEverything();
+    fractured.clear();
+    severalTags = false;
+  }
+
+  /** Everything of one tag, globals and guest-physical mappings included (INVVPID, INVEPT). */
+  public void invalidateTag(int whichTag) {
+    flushes++;
+    space.flushTag(whichTag);
+    structureSpace.flushTag(whichTag);
+    nested.invalidateTag(whichTag);
+    if (whichTag == tag) {
+      notifyAllInvalidated();
+    }
+  }
+
+  /**
+   * Everything derived from guest-physical {@code [gpa, gpa + sizeBytes)}. Where entries do not
+   * know their GPA (host tables), the current tag goes as a whole.
+   */
+  public void invalidateNested(long gpa, long sizeBytes) {
+    if (!dimension.isGuestPhysical()) {
+      invalidateTag(tag);
+      return;
+    }
+    pageInvalidations++;
+    long end = gpa + sizeBytes;
+    instructionTlb.dropGuestPhysical(gpa, end);
+    dataTlb.dropGuestPhysical(gpa, end);
+    secondTlb.dropGuestPhysical(gpa, end);
+    nested.dropGuestPhysical(gpa, end);
+    notifyAllInvalidated();
+  }
+
+  private void notifyAllInvalidated() {
+    handedOut.clear();
+    if (listener != null) {
+      listener.translationsInvalidated();
+    }
+  }
+
+  private void notifyPageInvalidated(long gva) {
+    if (handedOut.mayCover(gva)) {
+      notifyAllInvalidated();
+    } else if (listener != null) {
+      listener.pageInvalidated(gva);
+    }
+  }
+
+  /** What has been counted so far. */
+  public TlbCounters counters() {
+    return new TlbCounters(
+        accesses,
+        firstHits,
+        secondHits,
+        walks,
+        structures.hits(),
+        hostStage.walker().references()
+            + partitionStage.walker().references()
+            + nestedStage.walker().references(),
+        nested.tlbHits(),
+        nested.walks(),
+        nested.structureHits(),
+        nested.references(),
+        pageFaults,
+        nestedFaults,
+        flushes,
+        pageInvalidations);
   }
 }

@@ -1,0 +1,74 @@
+package memvisor.tlb;
+
+import memvisor.paging.PagingFormat;
+import memvisor.paging.Walker;
+
+/**
+ * Remembers the upper part of walks, so that a walk starts at the lowest table already known: the
+ * PML5E, PML4E, PDPTE and PDE caches (Intel SDM vol. 3A, 4.10.3).
+ *
+ * <p>Filled only by walks that succeeded, whose upper entries therefore have their accessed flag
+ * set. The target is the address of the next table, in the space of the tables.
+ */
+final class PagingStructureCache {
+  /** By the level of the entry that is cached, 2 (PDE) to 5 (PML5E). */
+  private final SetAssociativeCache[] byLevel = new SetAssociativeCache[PagingFormat.LEVEL_LIMIT];
+
+  private final AddressSpace space;
+  private long hits;
+
+  PagingStructureCache(TlbConfiguration.PagingStructures sizes, AddressSpace space) {
+    this.space = space;
+    byLevel[2] = fullyAssociative(sizes.pdeEntries());
+    byLevel[3] = fullyAssociative(sizes.pdpteEntries());
+    byLevel[4] = fullyAssociative(sizes.pml4eEntries());
+    byLevel[5] = fullyAssociative(sizes.pml5eEntries());
+  }
+
+  private static SetAssociativeCache fullyAssociative(int entries) {
+    return new SetAssociativeCache(entries == 0 ? 0 : 1, entries);
+  }
+
+  /** Walks {@code address}, from the lowest cached table, and remembers the tables it passed. */
+  int translate(Walker walker, long address, int access) {
+    PagingFormat format = walker.format();
+    if (!format.covers(address)) {
+      return walker.translate(address, access);
+    }
+    for (int level = 2; level <= format.levels(); level++) {
+      SetAssociativeCache cache = byLevel[level];
+      int slot = cache.find(address, format.shift(level), space);
+      if (slot != SetAssociativeCache.MISS) {
+        hits++;
+        int outcome =
+            walker.resume(level - 1, cache.target[slot], cache.detail[slot], address, access);
+        if (outcome == Walker.MAPPED) {
+          remember(walker, address, level - 1);
+        }
+        return outcome;
+      }
+    }
+    int outcome = walker.translate(address, access);
+    if (outcome == Walker.MAPPED) {
+      remember(walker, address, format.levels());
+    }
+    return outcome;
+  }
+
+  private void remember(Walker walker, long address, int startLevel) {
+    PagingFormat format = walker.format();
+    for (int level = startLevel; level > walker.level(); level--) {
+      SetAssociativeCache cache = byLevel[level];
+      int slot = cache.fill(address, format.shift(level), space, false);
+      if (slot != SetAssociativeCache.MISS) {
+        cache.target[slot] = format.tableAddress(walker.entry(level));
+        cache.detail[slot] = walker.grantedAbove(level - 1);
+      }
+    }
+  }
+
+  /** Walks that did not start at the root. */
+  long hits() {
+    return hits;
+  }
+}

@@ -8,6 +8,9 @@ package memvisor.cpu.x86;
  * Vcpu#BLOCK} as its base, with the distance from the block's start folded into the displacement.
  */
 final class EffectiveAddress {
+  /** A non-canonical address: no translation cache holds it, and no access is made there. */
+  static final long NOWHERE = 1L << 63;
+
   final int base;
   final int index;
   final int scale;
@@ -37,9 +40,22 @@ final class EffectiveAddress {
     return gpr[base] + (gpr[index] << scale) + displacement & mask;
   }
 
-  /** The linear address. Outside 64-bit mode the caller has checked the segment first. */
+  /** The linear address of a read of one byte; see {@link #linear(Vcpu, int, boolean)}. */
   long linear(Vcpu c) {
-    long linear = offset(c) + c.segmentBase[segment];
-    return checked ? linear & 0xFFFF_FFFFL : linear;
+    return linear(c, 1, false);
+  }
+
+  /**
+   * The linear address of an access. Outside 64-bit mode the segment is checked: a violation leaves
+   * #GP or #SS pending and answers an address at which every access does nothing.
+   */
+  long linear(Vcpu c, int sizeBytes, boolean write) {
+    if (checked) {
+      long offset = offset(c);
+      return Segments.check(c, segment, offset, sizeBytes, write)
+          ? offset + c.segmentBase[segment] & 0xFFFF_FFFFL
+          : NOWHERE;
+    }
+    return offset(c) + c.segmentBase[segment];
   }
 }

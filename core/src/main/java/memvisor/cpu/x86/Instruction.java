@@ -60,6 +60,9 @@ final class Instruction {
   /** Address size in bytes: 2, 4 or 8. */
   int addressSize;
 
+  /** Width of the stack pointer in bytes: 8 in 64-bit mode, else 4 or 2 by SS.B. */
+  int stackAddressSize;
+
   /** ModRM was read. */
   boolean hasModRm;
 
@@ -108,6 +111,31 @@ final class Instruction {
   /** The ModRM.reg field without REX, 0–7: the opcode extension of groups. */
   int extension() {
     return reg & 7;
+  }
+
+  /** All ones over the address size. */
+  long addressMask() {
+    return mask(addressSize);
+  }
+
+  /** All ones over the stack-pointer width. */
+  long stackMask() {
+    return mask(stackAddressSize);
+  }
+
+  /** The memory operand {@code SS:[RSP + displacement]}. */
+  EffectiveAddress stack(long displacement) {
+    return new EffectiveAddress(
+        Vcpu.RSP, Vcpu.ZERO, 0, displacement, Vcpu.SS, stackMask(), !longMode);
+  }
+
+  static long mask(int sizeBytes) {
+    return -1L >>> 64 - 8 * sizeBytes;
+  }
+
+  /** Reads one byte, zero-extended. */
+  int nextByte() {
+    return (int) immediate(1) & 0xFF;
   }
 
   /** Reads an immediate of 1, 2, 4 or 8 bytes, sign-extended. */

@@ -26,6 +26,15 @@ abstract class MicroOp {
   /** The instruction completed one step of a repetition and is to be executed again. */
   static final int REPEAT = 4;
 
+  /**
+   * The code of the block is no longer what was decoded; nothing was executed. Only blocks
+   * themselves answer this.
+   */
+  static final int STALE = 5;
+
+  /** The longest instruction in bytes (Intel SDM vol. 2A, 2.3.11). */
+  static final int MAX_LENGTH = 15;
+
   /** Offset of the instruction from the first byte of its block. */
   final int offset;
 
@@ -39,4 +48,14 @@ abstract class MicroOp {
 
   /** Executes on {@code c}; returns one of the constants above. */
   abstract int execute(Vcpu c);
+
+  /** Whether nothing after this operation can be reached from it: the block ends here. */
+  boolean endsBlock() {
+    return isNearTransfer();
+  }
+
+  /** Whether this transfers control by changing RIP and nothing else that decoding depends on. */
+  boolean isNearTransfer() {
+    return false;
+  }
 }

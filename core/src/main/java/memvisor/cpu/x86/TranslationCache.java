@@ -19,13 +19,20 @@ final class TranslationCache {
   /** A tag no access can match: page offset bits are set. */
   static final long EMPTY = 0xFFF;
 
+  /** A flush after so few fills clears the filled entries only: kernels switch CR3 often. */
+  private static final int LOGGED = 512;
+
   final long[] readTag = new long[ENTRIES];
   final long[] readAddend = new long[ENTRIES];
   final long[] writeTag = new long[ENTRIES];
   final long[] writeAddend = new long[ENTRIES];
 
+  private final short[] filled = new short[LOGGED];
+  private int fills;
+
   TranslationCache() {
-    flush();
+    Arrays.fill(readTag, EMPTY);
+    Arrays.fill(writeTag, EMPTY);
   }
 
   static int index(long gva) {
@@ -33,8 +40,16 @@ final class TranslationCache {
   }
 
   void flush() {
-    Arrays.fill(readTag, EMPTY);
-    Arrays.fill(writeTag, EMPTY);
+    if (fills > LOGGED) {
+      Arrays.fill(readTag, EMPTY);
+      Arrays.fill(writeTag, EMPTY);
+    } else {
+      for (int i = 0; i < fills; i++) {
+        readTag[filled[i]] = EMPTY;
+        writeTag[filled[i]] = EMPTY;
+      }
+    }
+    fills = 0;
   }
 
   void flushPage(long gva) {
@@ -44,18 +59,35 @@ final class TranslationCache {
   }
 
   void flushWrites() {
-    Arrays.fill(writeTag, EMPTY);
+    if (fills > LOGGED) {
+      Arrays.fill(writeTag, EMPTY);
+    } else {
+      for (int i = 0; i < fills; i++) {
+        writeTag[filled[i]] = EMPTY;
+      }
+    }
   }
 
   void fillRead(long gva, long hva) {
     int i = index(gva);
     readTag[i] = gva & -4096L;
     readAddend[i] = hva - gva;
+    log(i);
   }
 
   void fillWrite(long gva, long hva) {
     int i = index(gva);
     writeTag[i] = gva & -4096L;
     writeAddend[i] = hva - gva;
+    log(i);
+  }
+
+  private void log(int i) {
+    if (fills < LOGGED) {
+      filled[fills] = (short) i;
+    }
+    if (fills <= LOGGED) {
+      fills++;
+    }
   }
 }

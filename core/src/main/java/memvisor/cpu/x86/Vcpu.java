@@ -4,9 +4,10 @@ import memvisor.address.Access;
 import memvisor.memory.Hva;
 import memvisor.memory.MachineMemory;
 import memvisor.paging.PagingState;
+import memvisor.tlb.Intercepts;
 import memvisor.tlb.TranslationListener;
-import memvisor.tlb.TranslationResult;
 import memvisor.tlb.TranslationUnit;
+import org.jspecify.annotations.Nullable;
 
 /**
  * One virtual processor: architectural state, and access to memory through the translation cache.
@@ -18,7 +19,7 @@ public final class Vcpu implements TranslationListener {
   /** Pseudo-register that always reads zero. */
   static final int ZERO = 16;
 
-  /** Pseudo-register that holds the linear start of the running block. */
+  /** Pseudo-register that holds the RIP of the first instruction of the running block. */
   static final int BLOCK = 17;
 
   static final int RAX = 0;
@@ -29,6 +30,9 @@ public final class Vcpu implements TranslationListener {
   static final int RBP = 5;
   static final int RSI = 6;
   static final int RDI = 7;
+
+  /** Value of {@link #fault} when no exception is pending but the processor cannot go on. */
+  static final int FAILED = -1;
 
   static final int ES = 0;
   static final int CS = 1;
@@ -127,8 +131,22 @@ public final class Vcpu implements TranslationListener {
   /** x87 registers and MXCSR. */
   final FpuState fpu = new FpuState();
 
-  /** Instructions retired since reset; exact at block boundaries. */
+  /** Instructions retired before the running block; see {@link #instructions()}. */
   long instructions;
+
+  /** Instructions of the running block that have retired. */
+  int position;
+
+  /** The interrupt controller requests an interrupt. */
+  private boolean interruptLine;
+
+  private @Nullable String failure;
+
+  /** The run loop has something to see to before the next block; set by any thread. */
+  volatile boolean attention;
+
+  private volatile boolean kicked;
+  private volatile boolean stopRequested;
 
   final Monitor monitor;
   final TranslationUnit unit;
@@ -142,7 +160,10 @@ public final class Vcpu implements TranslationListener {
   private final TranslationCache userCache = new TranslationCache();
   private final TranslationCache supervisorCache = new TranslationCache();
   private final TranslationCache supervisorAcCache = new TranslationCache();
-  private final TranslationResult result = new TranslationResult();
+  private final JumpCache jumps = new JumpCache();
+  private final Interpreter interpreter = new Interpreter(this, jumps);
+  final MemoryPath path = new MemoryPath(this);
+  final CodeCache code;
 
   /** The cache for the current CPL and AC; its arrays are copied to the fields below. */
   private TranslationCache cache = supervisorCache;
@@ -160,6 +181,7 @@ public final class Vcpu implements TranslationListener {
     this.machine = machine;
     this.unit = unit;
     this.monitor = monitor;
+    this.code = new CodeCache(machine);
   }
 
   // ---- model -------------------------------------------------------------------------------
@@ -290,35 +312,105 @@ public final class Vcpu implements TranslationListener {
     }
   }
 
-  /**
-   * Reads from a descriptor table or TSS: a supervisor access whatever the CPL, without AC (Intel
-   * SDM vol. 3A, 4.6.1).
-   */
-  long loadSystem(long gva, int sizeBytes) {
-    int i = (int) (gva >>> 12) & TranslationCache.MASK;
-    if (supervisorCache.readTag[i] == (gva + sizeBytes - 1 & -4096L)) {
-      return readHva(gva + supervisorCache.readAddend[i], sizeBytes);
-    }
-    return slowLoad(gva, sizeBytes, Access.IMPLICIT);
-  }
-
-  /** Writes to a descriptor table or TSS; see {@link #loadSystem}. */
-  void storeSystem(long gva, int sizeBytes, long value) {
-    int i = (int) (gva >>> 12) & TranslationCache.MASK;
-    if (supervisorCache.writeTag[i] == (gva + sizeBytes - 1 & -4096L)) {
-      writeHva(gva + supervisorCache.writeAddend[i], sizeBytes, value);
-    } else {
-      slowStore(gva, sizeBytes, value, Access.IMPLICIT);
-    }
-  }
-
-  /** TODO(CPU): see the brief: page-crossing, devices, tracked and code pages, faults. */
   private long slowLoad(long gva, int sizeBytes, int access) {
-    throw new UnsupportedOperationException("gva=" + gva + sizeBytes + access + result + cache);
+    return path.load(gva, sizeBytes, access, cache);
   }
 
   private void slowStore(long gva, int sizeBytes, long value, int access) {
-    throw new UnsupportedOperationException("gva=" + gva + sizeBytes + access + value);
+    path.store(gva, sizeBytes, value, access, cache);
+  }
+
+  /** Loads 1, 2, 4 or 8 bytes, zero-extended. */
+  long load(long gva, int sizeBytes) {
+    return switch (sizeBytes) {
+      case 1 -> load8(gva);
+      case 2 -> load16(gva);
+      case 4 -> load32(gva);
+      default -> load64(gva);
+    };
+  }
+
+  /** Stores the low 1, 2, 4 or 8 bytes of {@code value}. */
+  void store(long gva, int sizeBytes, long value) {
+    switch (sizeBytes) {
+      case 1 -> store8(gva, value);
+      case 2 -> store16(gva, value);
+      case 4 -> store32(gva, value);
+      default -> store64(gva, value);
+    }
+  }
+
+  /** Stores 16 bytes, or faults having stored none. */
+  void store128(long gva, long low, long high) {
+    int i = (int) (gva >>> 12) & TranslationCache.MASK;
+    if (writeTag[i] == (gva + 15 & -4096L)) {
+      Hva.writeLong(gva + writeAddend[i], low);
+      Hva.writeLong(gva + writeAddend[i] + 8, high);
+    } else if (checkWrite(gva, 16)) {
+      store64(gva, low);
+      store64(gva + 8, high);
+    }
+  }
+
+  /** Whether a write of up to a page's size at {@code gva} would succeed; false leaves a fault. */
+  boolean checkWrite(long gva, int sizeBytes) {
+    int i = (int) (gva >>> 12) & TranslationCache.MASK;
+    return fault == 0
+        && (writeTag[i] == (gva + sizeBytes - 1 & -4096L)
+            || path.probe(gva, sizeBytes, accessMode | Access.WRITE));
+  }
+
+  /** Whether a read of up to a page's size at {@code gva} would succeed; false leaves a fault. */
+  boolean checkRead(long gva, int sizeBytes) {
+    int i = (int) (gva >>> 12) & TranslationCache.MASK;
+    return fault == 0
+        && (readTag[i] == (gva + sizeBytes - 1 & -4096L) || path.probe(gva, sizeBytes, accessMode));
+  }
+
+  /**
+   * The host address of plain memory for a read inside one page, else 0; a fault may be pending.
+   */
+  long hvaForRead(long gva) {
+    int i = (int) (gva >>> 12) & TranslationCache.MASK;
+    return readTag[i] == (gva & -4096L) ? gva + readAddend[i] : path.hva(gva, accessMode, cache);
+  }
+
+  /** As {@link #hvaForRead} for reads and writes: no code, not tracked, no device. */
+  long hvaForWrite(long gva) {
+    int i = (int) (gva >>> 12) & TranslationCache.MASK;
+    return writeTag[i] == (gva & -4096L)
+        ? gva + writeAddend[i]
+        : path.hva(gva, accessMode | Access.WRITE, cache);
+  }
+
+  // ---- implicit supervisor accesses: descriptor tables, TSS, stacks of a new privilege level ---
+
+  /** Loads from a system table, as a supervisor whatever the CPL; zero-extended. */
+  long loadSystem(long gva, int sizeBytes) {
+    int i = TranslationCache.index(gva);
+    if (supervisorCache.readTag[i] == (gva + sizeBytes - 1 & -4096L)) {
+      return readHva(gva + supervisorCache.readAddend[i], sizeBytes);
+    }
+    return path.load(gva, sizeBytes, Access.IMPLICIT, supervisorCache);
+  }
+
+  long loadSystem64(long gva) {
+    return loadSystem(gva, 8);
+  }
+
+  /** Stores into a system table or onto a more privileged stack, as a supervisor. */
+  void storeSystem(long gva, int sizeBytes, long value) {
+    int i = TranslationCache.index(gva);
+    if (supervisorCache.writeTag[i] == (gva + sizeBytes - 1 & -4096L)) {
+      writeHva(gva + supervisorCache.writeAddend[i], sizeBytes, value);
+    } else {
+      path.store(gva, sizeBytes, value, Access.IMPLICIT, supervisorCache);
+    }
+  }
+
+  /** Whether a supervisor could write {@code [gva, gva + sizeBytes)}; false leaves a fault. */
+  boolean checkSystemWrite(long gva, int sizeBytes) {
+    return fault == 0 && path.probe(gva, sizeBytes, Access.IMPLICIT | Access.WRITE);
   }
 
   // ---- faults ------------------------------------------------------------------------------
@@ -330,6 +422,113 @@ public final class Vcpu implements TranslationListener {
     return MicroOp.FAULT;
   }
 
+  /** Stops the processor for good: the monitor or the machine cannot go on. */
+  void fail(String reason) {
+    failure = reason;
+    attention = true;
+    fault = FAILED;
+  }
+
+  /** Why {@link #run} ended with {@link RunExit#FAILED}; null otherwise. */
+  public @Nullable String failure() {
+    return failure;
+  }
+
+  // ---- running -----------------------------------------------------------------------------
+
+  /** Runs until {@code maxInstructions} have retired or something else ends the run. */
+  public RunExit run(long maxInstructions) {
+    return interpreter.run(maxInstructions);
+  }
+
+  /** Instructions retired since reset, exact even while a device is being accessed. */
+  public long instructions() {
+    return instructions + position;
+  }
+
+  /** Raises or lowers the interrupt controller's request; called by the vCPU's own thread. */
+  public void setInterruptLine(boolean raised) {
+    interruptLine = raised;
+    updateAttention();
+  }
+
+  /** Makes {@link #run} return BUDGET soon; may be called by any thread. */
+  public void kick() {
+    kicked = true;
+    attention = true;
+  }
+
+  /** Makes {@link #run} return STOPPED soon; may be called by any thread. */
+  public void requestStop() {
+    stopRequested = true;
+    attention = true;
+  }
+
+  /** Shut down or failed: nothing can be executed. */
+  boolean hasEnded() {
+    return shutdown || failure != null;
+  }
+
+  /** Whether the next instruction must be executed alone. */
+  boolean stepwise() {
+    return interruptShadow || (flags.system & Flags.TF) != 0;
+  }
+
+  boolean interruptDeliverable() {
+    return interruptLine && !interruptShadow && (flags.system & Flags.IF) != 0;
+  }
+
+  /** Recomputes whether the run loop has anything to see to besides executing. */
+  void updateAttention() {
+    boolean wanted = halted || hasEnded() || interruptDeliverable();
+    if (attention != wanted) {
+      attention = wanted;
+    }
+    if (kicked || stopRequested) {
+      attention = true;
+    }
+  }
+
+  boolean takeStop() {
+    boolean requested = stopRequested;
+    stopRequested = false;
+    return requested;
+  }
+
+  boolean takeKick() {
+    boolean requested = kicked;
+    kicked = false;
+    return requested;
+  }
+
+  /** Chooses which events exit to the monitor. */
+  public void setIntercepts(Intercepts intercepts) {
+    path.setIntercepts(intercepts);
+  }
+
+  Intercepts intercepts() {
+    return path.intercepts();
+  }
+
+  // ---- code --------------------------------------------------------------------------------
+
+  /** Memory was written by somebody else (DMA, a loader): code decoded from it is dropped. */
+  public void codeWritten(long hpa, long lengthBytes) {
+    code.written(hpa, lengthBytes);
+  }
+
+  /** A frame is about to change owner: code decoded from it is dropped. */
+  public void frameDiscarded(long hpa) {
+    code.written(hpa & -4096L, 4096);
+  }
+
+  /** A frame holds decoded code from now on: stores to it must take the slow path. */
+  void flushWriteCaches() {
+    userCache.flushWrites();
+    supervisorCache.flushWrites();
+    supervisorAcCache.flushWrites();
+  }
+
   // ---- translations ------------------------------------------------------------------------
 
   @Override
@@ -337,6 +536,7 @@ public final class Vcpu implements TranslationListener {
     userCache.flush();
     supervisorCache.flush();
     supervisorAcCache.flush();
+    jumps.flush();
   }
 
   @Override
@@ -344,6 +544,7 @@ public final class Vcpu implements TranslationListener {
     userCache.flushPage(gva);
     supervisorCache.flushPage(gva);
     supervisorAcCache.flushPage(gva);
+    jumps.flushPage(gva);
   }
 
   /** Chooses the translation cache after CPL, AC or CR4.SMAP changed. */

@@ -1,0 +1,103 @@
+package memvisor.cpu.x86;
+
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Decoded instructions at one host physical address: straight-line code that ends at a control
+ * transfer, at the page's end or at a size limit.
+ *
+ * <p>A block knows no virtual address; it may run under any that maps its frame. When its bytes are
+ * overwritten every operation is replaced by {@link Stale}, so that a running block stops after the
+ * current instruction and whoever still holds the block finds out by executing it.
+ */
+final class Block {
+  /** More instructions than this do not gain anything and make exact budgets dearer. */
+  static final int MAX_INSTRUCTIONS = 48;
+
+  /** Bounds the search for blocks that overlap a write. */
+  static final int MAX_BYTES = 256;
+
+  final long hpa;
+
+  /** The mode bits it was decoded under; see {@link CodeMode}. */
+  final int mode;
+
+  final MicroOp[] ops;
+
+  /** Bytes covered. */
+  final int length;
+
+  /** HPA of the next page where the block's only instruction crosses into it, else -1. */
+  final long secondHpa;
+
+  /** The last operation is a near transfer: it changes RIP and nothing else that matters here. */
+  final boolean near;
+
+  /** Next block that starts in the same granule of the frame. */
+  @Nullable Block nextInGranule;
+
+  /** Next block that ends in the same frame, having started in another. */
+  @Nullable Block nextCrossing;
+
+  boolean dropped;
+
+  /** Successors in the same page, by distance from this block's start; 0 is none. */
+  private long delta0;
+
+  private long delta1;
+  private @Nullable Block link0;
+  private @Nullable Block link1;
+
+  Block(long hpa, int mode, MicroOp[] ops, int length, long secondHpa) {
+    this.hpa = hpa;
+    this.mode = mode;
+    this.ops = ops;
+    this.length = length;
+    this.secondHpa = secondHpa;
+    this.near = ops[ops.length - 1].isNearTransfer();
+  }
+
+  boolean crossesPage() {
+    return secondHpa >= 0;
+  }
+
+  /** The known successor {@code delta} bytes from this block's start. */
+  @Nullable Block successor(long delta) {
+    if (delta == delta0) {
+      return link0;
+    }
+    return delta == delta1 ? link1 : null;
+  }
+
+  /**
+   * Remembers a successor in the same page: wherever the page is mapped, the distance leads there.
+   */
+  void link(long delta, Block to) {
+    if (link0 == null || delta == delta0) {
+      delta0 = delta;
+      link0 = to;
+    } else {
+      delta1 = delta;
+      link1 = to;
+    }
+  }
+
+  void drop() {
+    dropped = true;
+    for (int i = 0; i < ops.length; i++) {
+      ops[i] = new Stale(ops[i].offset);
+    }
+  }
+
+  /** Stands where an operation was whose code is no longer there. */
+  private static final class Stale extends MicroOp {
+    Stale(int offset) {
+      super(offset, 0);
+    }
+
+    @Override
+    int execute(Vcpu c) {
+      return STALE;
+    }
+  }
+}

@@ -1,0 +1,312 @@
+package memvisor.cpu.x86;
+
+import java.util.Arrays;
+import memvisor.address.Access;
+import memvisor.memory.Hva;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The run loop: finds blocks, executes their operations one by one, delivers faults and interrupts
+ * between them, and keeps the instruction count and RIP.
+ */
+final class Interpreter {
+  private final Vcpu c;
+  private final JumpCache jumps;
+  private final Instruction instruction = new Instruction();
+
+  private int mode;
+  private long codeBase;
+
+  /** Whether the block to execute may be remembered (the trap technique forbids it). */
+  private boolean cacheable;
+
+  Interpreter(Vcpu c, JumpCache jumps) {
+    this.c = c;
+    this.jumps = jumps;
+  }
+
+  RunExit run(long maxInstructions) {
+    long start = c.instructions;
+    long limit = start + maxInstructions < start ? Long.MAX_VALUE : start + maxInstructions;
+    refreshMode();
+    @Nullable Block next = null;
+    while (true) {
+      if (c.attention) {
+        RunExit exit = attend();
+        if (exit != null) {
+          return exit;
+        }
+        next = null;
+      }
+      long left = limit - c.instructions;
+      if (left <= 0) {
+        return RunExit.BUDGET;
+      }
+      Block block = next == null ? find() : next;
+      if (block == null) {
+        deliverFault();
+        continue;
+      }
+      next = step(block, left);
+    }
+  }
+
+  /** Executes a block, at most {@code left} instructions of it; answers the successor if known. */
+  private @Nullable Block step(Block block, long left) {
+    if (c.stepwise()) {
+      singleStep(block);
+      return null;
+    }
+    long start = c.rip;
+    int count = (int) Math.min(left, block.ops.length);
+    if (execute(block, count) == MicroOp.BRANCH && block.near) {
+      return successor(block, start);
+    }
+    return null;
+  }
+
+  /** Executes up to {@code count} operations, and settles RIP, count, faults and mode. */
+  private int execute(Block block, int count) {
+    long start = c.rip;
+    c.gpr[Vcpu.BLOCK] = start;
+    MicroOp[] ops = block.ops;
+    for (int i = 0; i < count; i++) {
+      c.position = i;
+      MicroOp op = ops[i];
+      int result = op.execute(c);
+      if (result != MicroOp.NEXT) {
+        c.position = 0;
+        return settle(block, op, i, result, start);
+      }
+    }
+    c.position = 0;
+    c.instructions += count;
+    c.rip = advance(start, count < ops.length ? ops[count].offset : block.length);
+    return MicroOp.NEXT;
+  }
+
+  private int settle(Block block, MicroOp op, int index, int result, long start) {
+    if (result == MicroOp.BRANCH) {
+      c.instructions += index + 1;
+      if (!block.near) {
+        refreshMode();
+      }
+      return result;
+    }
+    switch (result) {
+      case MicroOp.FAULT -> {
+        c.instructions += index;
+        c.rip = advance(start, op.offset);
+        deliverFault();
+      }
+      case MicroOp.STALE -> {
+        c.instructions += index;
+        c.rip = advance(start, op.offset);
+      }
+      case MicroOp.REPEAT -> {
+        c.instructions += index + 1;
+        c.rip = advance(start, op.offset);
+      }
+      default -> {
+        c.instructions += index + 1;
+        c.rip = advance(start, op.offset + op.length);
+        refreshMode();
+      }
+    }
+    return result;
+  }
+
+  /** One instruction in an interrupt shadow or with RFLAGS.TF set. */
+  private void singleStep(Block block) {
+    boolean trap = (c.flags.system & Flags.TF) != 0;
+    c.interruptShadow = false;
+    int result = execute(block, 1);
+    if (trap && result != MicroOp.FAULT && result != MicroOp.STALE) {
+      ExceptionDelivery.singleStep(c);
+      refreshMode();
+    }
+    c.updateAttention();
+  }
+
+  private long advance(long start, int bytes) {
+    long rip = start + bytes;
+    return (mode & CodeMode.LONG) != 0 ? rip : rip & 0xFFFF_FFFFL;
+  }
+
+  // ---- exceptions, interrupts, exits ---------------------------------------------------------
+
+  /** Stops, interrupts, HLT; an exit to leave with, or null to go on. */
+  private @Nullable RunExit attend() {
+    if (c.takeStop()) {
+      return RunExit.STOPPED;
+    }
+    if (c.takeKick()) {
+      return RunExit.BUDGET;
+    }
+    if (c.failure() != null) {
+      return RunExit.FAILED;
+    }
+    if (c.shutdown) {
+      return RunExit.SHUTDOWN;
+    }
+    if (c.interruptDeliverable()) {
+      int vector = c.monitor.acknowledgeInterrupt();
+      if (vector >= 0) {
+        ExceptionDelivery.deliverInterrupt(c, vector);
+        refreshMode();
+      }
+    }
+    c.updateAttention();
+    return c.halted ? RunExit.HALTED : null;
+  }
+
+  /** Delivers the pending fault, unless it is that the processor cannot go on. */
+  private void deliverFault() {
+    if (c.fault > 0) {
+      ExceptionDelivery.deliverException(c, c.fault - 1, c.faultErrorCode);
+      refreshMode();
+    }
+  }
+
+  private void refreshMode() {
+    mode = CodeMode.of(c);
+    long base = (mode & CodeMode.LONG) != 0 ? 0 : c.segmentBase[Vcpu.CS];
+    if (base != codeBase) {
+      codeBase = base;
+      jumps.flushBlocks();
+    }
+    c.updateAttention();
+  }
+
+  // ---- code ----------------------------------------------------------------------------------
+
+  private @Nullable Block successor(Block block, long start) {
+    long target = c.rip;
+    long delta = target - start;
+    Block next = cacheable ? block.successor(delta) : null;
+    if (next != null || !cacheable) {
+      return next;
+    }
+    next = find();
+    boolean samePage = (target + codeBase) >>> 12 == (start + codeBase) >>> 12;
+    if (next != null && samePage && !next.crossesPage() && cacheable) {
+      block.link(delta, next);
+    }
+    return next;
+  }
+
+  /** The block at RIP, decoded if need be; null leaves a fault pending. */
+  private @Nullable Block find() {
+    Block block = jumps.find(c.rip, mode);
+    if (block != null) {
+      cacheable = true;
+      return block;
+    }
+    if ((mode & CodeMode.LONG) == 0
+        && Long.compareUnsigned(c.rip, c.segmentLimit[Vcpu.CS] & 0xFFFF_FFFFL) > 0) {
+      c.raise(Vector.GP, 0);
+      return null;
+    }
+    long hpa = fetch(linear(c.rip));
+    if (hpa < 0) {
+      return null;
+    }
+    boolean mayKeep = cacheable;
+    block = c.code.find(hpa, mode);
+    if (block == null || !crossingIsCurrent(block)) {
+      block = c.fault == 0 ? decode(hpa) : null;
+    }
+    if (block != null && mayKeep && !block.crossesPage()) {
+      jumps.put(c.rip, block);
+    }
+    cacheable = mayKeep;
+    return block;
+  }
+
+  private long linear(long rip) {
+    return (mode & CodeMode.LONG) != 0 ? rip : rip + codeBase & 0xFFFF_FFFFL;
+  }
+
+  /** HPA of the instruction byte at {@code linear}, or -1 with a fault pending. */
+  private long fetch(long linear) {
+    boolean user = c.cpl == 3;
+    long hpa = jumps.page(linear, user);
+    if (hpa >= 0) {
+      cacheable = true;
+      return hpa;
+    }
+    hpa = c.path.fetch(linear, user ? Access.USER : 0);
+    cacheable = hpa >= 0 && c.path.fetchIsCacheable();
+    if (cacheable) {
+      jumps.putPage(linear, user, hpa);
+    }
+    return hpa;
+  }
+
+  /** Whether the second page of a crossing block is still where it was when decoded. */
+  private boolean crossingIsCurrent(Block block) {
+    if (!block.crossesPage()) {
+      return true;
+    }
+    long second = fetch((linear(c.rip) | 0xFFF) + 1);
+    if (second >= 0 && second != block.secondHpa) {
+      c.code.written(block.hpa, block.length);
+    }
+    return second == block.secondHpa;
+  }
+
+  private @Nullable Block decode(long hpa) {
+    MicroOp[] ops = new MicroOp[Block.MAX_INSTRUCTIONS];
+    int inPage = 4096 - ((int) hpa & 0xFFF);
+    CodeMode.describe(mode, instruction);
+    int count = 0;
+    int offset = 0;
+    while (count < ops.length && offset < Block.MAX_BYTES - MicroOp.MAX_LENGTH) {
+      MicroOp op = decodeAt(hpa, offset, Math.min(MicroOp.MAX_LENGTH, inPage - offset));
+      if (op == null) {
+        break;
+      }
+      ops[count++] = op;
+      offset += op.length;
+      if (op.endsBlock()) {
+        break;
+      }
+    }
+    if (count == 0) {
+      return decodeCrossing(hpa, inPage);
+    }
+    return insert(new Block(hpa, mode, Arrays.copyOf(ops, count), offset, -1));
+  }
+
+  private @Nullable MicroOp decodeAt(long hpa, int offset, int available) {
+    Hva.read(c.machine.hva(hpa + offset), instruction.bytes, 0, available);
+    instruction.offset = offset;
+    instruction.available = available;
+    return Decoder.decode(instruction);
+  }
+
+  /** The only instruction of a block that begins in one page and ends in the next. */
+  private @Nullable Block decodeCrossing(long hpa, int here) {
+    long second = fetch((linear(c.rip) | 0xFFF) + 1);
+    if (second < 0) {
+      return null;
+    }
+    int there = MicroOp.MAX_LENGTH - here;
+    Hva.read(c.machine.hva(hpa), instruction.bytes, 0, here);
+    Hva.read(c.machine.hva(second), instruction.bytes, here, there);
+    instruction.offset = 0;
+    instruction.available = MicroOp.MAX_LENGTH;
+    MicroOp op = Decoder.decode(instruction);
+    if (op == null) {
+      throw new IllegalStateException("undecodable with all bytes: rip=0x%x".formatted(c.rip));
+    }
+    return insert(new Block(hpa, mode, new MicroOp[] {op}, op.length, second));
+  }
+
+  private Block insert(Block block) {
+    if (c.code.insert(block)) {
+      c.flushWriteCaches();
+    }
+    return block;
+  }
+}

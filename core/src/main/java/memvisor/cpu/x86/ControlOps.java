@@ -243,6 +243,20 @@ final class ControlOps {
     return MicroOp.END;
   }
 
+  /** A deterministic generator (SplitMix64), so that runs repeat; always delivers. */
+  static int rdrand(Vcpu c, SystemOp op) {
+    if (!c.has(CpuFeature.RDRAND)) {
+      return c.raise(Vector.UD, 0);
+    }
+    c.randomState += 0x9E37_79B9_7F4A_7C15L;
+    long z = c.randomState;
+    z = (z ^ z >>> 30) * 0xBF58_476D_1CE4_E5B9L;
+    z = (z ^ z >>> 27) * 0x94D0_49BB_1331_11EBL;
+    SystemOp.writeRegister(c, op.rm, op.size, z ^ z >>> 31);
+    c.flags.setStatus(Flags.CF);
+    return MicroOp.NEXT;
+  }
+
   // ---- translations ------------------------------------------------------------------------
 
   static int invlpg(Vcpu c, SystemOp op) {

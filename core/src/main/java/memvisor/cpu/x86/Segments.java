@@ -17,15 +17,21 @@ final class Segments {
    * leaves {@code vector}(selector | ext) pending.
    */
   static long descriptorAddress(Vcpu c, int selector, int vector, int ext) {
-    boolean local = (selector & 4) != 0;
-    boolean missing = local && c.segmentAttributes[Vcpu.LDTR] == 0;
-    int limit = local ? c.segmentLimit[Vcpu.LDTR] : c.gdtLimit;
-    if (missing || Integer.compareUnsigned(selector | 7, limit) > 0) {
+    if (!inTable(c, selector, 8)) {
       c.raise(vector, selector & 0xFFFC | ext);
       return 0;
     }
+    boolean local = (selector & 4) != 0;
     long address = (local ? c.segmentBase[Vcpu.LDTR] : c.gdtBase) + (selector & ~7);
     return c.paging.longMode() ? address : address & 0xFFFF_FFFFL;
+  }
+
+  /** Whether the table holds {@code sizeBytes} of a descriptor at the selector's place. */
+  static boolean inTable(Vcpu c, int selector, int sizeBytes) {
+    boolean local = (selector & 4) != 0;
+    long limit = (local ? c.segmentLimit[Vcpu.LDTR] : c.gdtLimit) & 0xFFFF_FFFFL;
+    boolean exists = !local || c.segmentAttributes[Vcpu.LDTR] != 0;
+    return exists && (selector & ~7) + sizeBytes - 1 <= limit;
   }
 
   /** The raw descriptor of a non-null selector; #GP(selector | ext) pending if there is none. */

@@ -15,6 +15,8 @@ final class SystemOp extends MicroOp {
 
   private final Action action;
 
+  final int opcode;
+
   /** ModRM.reg, or the opcode's register. */
   final int reg;
 
@@ -23,6 +25,9 @@ final class SystemOp extends MicroOp {
 
   /** Operand size in bytes: 2, 4 or 8. */
   final int size;
+
+  /** Operand size of stack operations in bytes: 2, 4 or 8. */
+  final int stackSize;
 
   /** Address size in bytes: 2, 4 or 8. */
   final int addressSize;
@@ -40,9 +45,11 @@ final class SystemOp extends MicroOp {
   SystemOp(Instruction i, Action action, long immediate) {
     super(i.offset, i.length);
     this.action = action;
+    this.opcode = i.opcode;
     this.reg = i.reg;
     this.rm = i.rm;
     this.size = i.operandSize;
+    this.stackSize = i.stackOperandSize;
     this.addressSize = i.addressSize;
     this.repeat = i.prefix >= Instruction.PREFIX_F3;
     this.segment = i.segmentOverride >= 0 ? i.segmentOverride : Vcpu.DS;

@@ -33,6 +33,23 @@ final class SystemOps {
 
   private static @Nullable MicroOp primary(Instruction i) {
     return switch (i.opcode) {
+      case 0x06, 0x0E, 0x16, 0x1E -> legacy(i, SegmentOps::push, i.opcode >>> 3);
+      case 0x07, 0x17, 0x1F -> legacy(i, SegmentOps::pop, i.opcode >>> 3);
+      case 0x6C, 0x6D -> op(i, IoOps::inString);
+      case 0x6E, 0x6F -> op(i, IoOps::outString);
+      case 0x8C -> i.reg < 6 ? op(i, SegmentOps::store) : undefined(i);
+      case 0x8E -> i.reg < 6 && i.reg != Vcpu.CS ? op(i, SegmentOps::load) : undefined(i);
+      case 0x9A -> farPointer(i, FarTransfers::callImmediate);
+      case 0xEA -> farPointer(i, FarTransfers::jumpImmediate);
+      case 0xC4 -> loadPointer(i, Vcpu.ES);
+      case 0xC5 -> loadPointer(i, Vcpu.DS);
+      case 0xCA -> withImmediate(i, FarTransfers::farReturn, i.immediate(2) & 0xFFFF);
+      case 0xCB -> op(i, FarTransfers::farReturn);
+      case 0xE4, 0xE5 -> withImmediate(i, IoOps::in, i.immediate(1) & 0xFF);
+      case 0xE6, 0xE7 -> withImmediate(i, IoOps::out, i.immediate(1) & 0xFF);
+      case 0xEC, 0xED -> withImmediate(i, IoOps::in, IoOps.PORT_IN_DX);
+      case 0xEE, 0xEF -> withImmediate(i, IoOps::out, IoOps.PORT_IN_DX);
+      case 0xFF -> farMemory(i);
       case 0xCC -> withImmediate(i, ControlOps::softwareInterrupt, 3);
       case 0xCD -> withImmediate(i, ControlOps::softwareInterrupt, i.immediate(1));
       case 0xCE -> i.longMode ? undefined(i) : op(i, ControlOps::into);
@@ -44,8 +61,60 @@ final class SystemOps {
     };
   }
 
+  /** PUSH and POP of ES, CS, SS and DS, which 64-bit code does not have. */
+  private static MicroOp legacy(Instruction i, SystemOp.Action action, int segment) {
+    return i.longMode ? undefined(i) : withImmediate(i, action, segment);
+  }
+
+  /** CALL and JMP ptr16:16 and ptr16:32. */
+  private static MicroOp farPointer(Instruction i, SystemOp.Action action) {
+    if (i.longMode) {
+      return undefined(i);
+    }
+    long offset = i.immediate(i.operandSize) & 0xFFFF_FFFFL;
+    long masked = i.operandSize == 2 ? offset & 0xFFFF : offset;
+    return withImmediate(i, action, (i.immediate(2) & 0xFFFF) << 32 | masked);
+  }
+
+  private static @Nullable MicroOp farMemory(Instruction i) {
+    return switch (i.extension()) {
+      case 3 -> i.isMemory() ? op(i, FarTransfers::callMemory) : undefined(i);
+      case 5 -> i.isMemory() ? op(i, FarTransfers::jumpMemory) : undefined(i);
+      default -> null;
+    };
+  }
+
+  private static MicroOp loadPointer(Instruction i, int segment) {
+    boolean legacyOnly = segment == Vcpu.ES || segment == Vcpu.DS;
+    return !i.isMemory() || legacyOnly && i.longMode
+        ? undefined(i)
+        : withImmediate(i, SegmentOps::loadPointer, segment);
+  }
+
+  /** 0F 00. */
+  private static MicroOp group6(Instruction i) {
+    return switch (i.extension()) {
+      case 0 -> op(i, TableOps::sldt);
+      case 1 -> op(i, TableOps::str);
+      case 2 -> op(i, TableOps::lldt);
+      case 3 -> op(i, TableOps::ltr);
+      case 4 -> op(i, TableOps::verr);
+      case 5 -> op(i, TableOps::verw);
+      default -> undefined(i);
+    };
+  }
+
   private static @Nullable MicroOp secondary(Instruction i) {
     return switch (i.opcode) {
+      case 0x00 -> group6(i);
+      case 0x02 -> op(i, TableOps::lar);
+      case 0x03 -> op(i, TableOps::lsl);
+      case 0xA0, 0xA8 -> withImmediate(i, SegmentOps::push, i.opcode >>> 3 & 1 | 4);
+      case 0xA1, 0xA9 -> withImmediate(i, SegmentOps::pop, i.opcode >>> 3 & 1 | 4);
+      case 0xB2 -> loadPointer(i, Vcpu.SS);
+      case 0xB4 -> loadPointer(i, Vcpu.FS);
+      case 0xB5 -> loadPointer(i, Vcpu.GS);
+      case 0xC7 -> i.isMemory() || i.extension() != 6 ? null : op(i, ControlOps::rdrand);
       case 0x01 -> group7(i);
       case 0x05 -> op(i, FastCalls::syscall);
       case 0x06 -> op(i, ControlOps::clts);

@@ -107,6 +107,9 @@ public final class Vcpu implements TranslationListener {
   /** XCR0. */
   long xcr0 = 1;
 
+  /** State of the generator behind RDRAND. */
+  long randomState;
+
   /** HLT was executed: nothing runs until an interrupt is delivered. */
   boolean halted;
 

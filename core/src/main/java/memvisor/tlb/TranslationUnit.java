@@ -113,6 +113,11 @@ public final class TranslationUnit {
 
   // ---- regimes (the monitor) -----------------------------------------------------------------
 
+  /** The guest's paging registers, shared with the vCPU that owns this unit. */
+  public PagingState guest() {
+    return guest;
+  }
+
   /** No root: every translation ends in TRAPPED. */
   public void trap() {
     regime = Regime.TRAP;

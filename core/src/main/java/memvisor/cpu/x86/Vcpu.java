@@ -79,7 +79,7 @@ public final class Vcpu implements TranslationListener {
   int idtLimit;
 
   /** CR0, CR3, CR4, EFER. */
-  final PagingState paging = new PagingState();
+  final PagingState paging;
 
   long cr2;
 
@@ -181,6 +181,7 @@ public final class Vcpu implements TranslationListener {
 
   /** A processor in the state after RESET, with memory reached through {@code unit}. */
   public Vcpu(MachineMemory machine, TranslationUnit unit, Monitor monitor) {
+    paging = unit.guest();
     this.machine = machine;
     this.unit = unit;
     this.monitor = monitor;

@@ -5,6 +5,8 @@ module memvisor.core {
 
   exports memvisor.address;
   exports memvisor.cpu.x86.asm;
+  exports memvisor.lab;
+  exports memvisor.lab.guest;
   exports memvisor.memory;
   exports memvisor.paging;
 }

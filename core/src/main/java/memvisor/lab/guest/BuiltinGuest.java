@@ -1,0 +1,75 @@
+package memvisor.lab.guest;
+
+import memvisor.lab.Workload;
+import memvisor.lab.WorkloadParameters;
+
+/** Makes images of the built-in guest. */
+public final class BuiltinGuest {
+  /** OUT of one byte here marks the measured section: {@link #MARK_BEGIN}, {@link #MARK_END}. */
+  public static final int MARKER_PORT = 0xF8;
+
+  /** Written to the marker port before the measured section. */
+  public static final int MARK_BEGIN = 1;
+
+  /** Written to the marker port after the measured section. */
+  public static final int MARK_END = 2;
+
+  /** OUT of one byte here ends the run: 0 for success, 1 if the guest failed. */
+  public static final int EXIT_PORT = 0xF4;
+
+  private static final long HUGE_PAGE_BYTES = 2L << 20;
+  private static final int PAGE_BYTES = 4096;
+  private static final int ENTRIES_PER_TABLE = 512;
+
+  private BuiltinGuest() {}
+
+  /**
+   * The guest for one workload: an ELF64 executable whose entry expects long mode with an identity
+   * map, and which also carries a PVH entry (32-bit protected mode, no paging).
+   *
+   * @throws IllegalArgumentException if the tables for that many pages and spaces do not fit
+   */
+  public static byte[] image(Workload workload, WorkloadParameters parameters) {
+    requireTablesFit(workload, parameters);
+    KernelRuntime kernel = new KernelRuntime(identityGigabytes(workload, parameters));
+    kernel.emit(workload, parameters);
+    return ElfWriter.of(
+        Layout.IMAGE_GPA, kernel.assemble(), kernel.longModeEntry(), kernel.pvhEntry());
+  }
+
+  /** How much RAM the guest needs, a multiple of 2 MiB. */
+  public static long memoryBytes(Workload workload, WorkloadParameters parameters) {
+    long end = Layout.DATA_GPA + dataFrames(workload, parameters) * PAGE_BYTES;
+    return (end + HUGE_PAGE_BYTES - 1) / HUGE_PAGE_BYTES * HUGE_PAGE_BYTES;
+  }
+
+  private static int identityGigabytes(Workload workload, WorkloadParameters parameters) {
+    return (int) (memoryBytes(workload, parameters) - 1 >> 30) + 1;
+  }
+
+  private static long dataFrames(Workload workload, WorkloadParameters parameters) {
+    return switch (workload) {
+      case SPACE_SWITCH, SPACE_SWITCH_PCID -> (long) parameters.pages() * parameters.spaces();
+      case COPY_ON_WRITE -> 2L * parameters.pages();
+      case SEQUENTIAL_COPY, RANDOM_UPDATE, POINTER_CHASE, MAP_CHURN -> parameters.pages();
+    };
+  }
+
+  private static void requireTablesFit(Workload workload, WorkloadParameters parameters) {
+    int roots =
+        switch (workload) {
+          case SPACE_SWITCH, SPACE_SWITCH_PCID -> parameters.spaces();
+          case COPY_ON_WRITE -> 2;
+          case SEQUENTIAL_COPY, RANDOM_UPDATE, POINTER_CHASE, MAP_CHURN -> 1;
+        };
+    int leafTables = (parameters.pages() + ENTRIES_PER_TABLE - 1) / ENTRIES_PER_TABLE;
+    // PML4, PDPT and PD above the leaves; the first root and the identity map besides.
+    long tables = (long) roots * (3 + leafTables) + 2 + identityGigabytes(workload, parameters);
+    long room = (Layout.DATA_GPA - Layout.TABLE_POOL_GPA) / PAGE_BYTES;
+    if (tables > room) {
+      throw new IllegalArgumentException(
+          "%s with %d pages in %d spaces needs %d page tables; the built-in guest has room for %d"
+              .formatted(workload, parameters.pages(), parameters.spaces(), tables, room));
+    }
+  }
+}

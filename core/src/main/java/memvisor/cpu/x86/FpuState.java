@@ -38,6 +38,9 @@ final class FpuState {
   long lastInstruction;
   long lastData;
 
+  /** Exact arithmetic, and the exceptions of the operation that runs now. */
+  final FloatUnit unit = new FloatUnit();
+
   /** A 16-byte operand or result of the SSE operation that runs now. */
   long low;
 

@@ -219,4 +219,33 @@ final class Shuffles {
       set(f, 0, n < 16 ? aLow << 8 * n - 64 : 0);
     }
   }
+
+  // ---- blends --------------------------------------------------------------------------------
+
+  /** The source itself (MOVNTDQA). */
+  static void source(FpuState f, long aLow, long aHigh, long bLow, long bHigh, int n) {
+    set(f, bLow, bHigh);
+  }
+
+  private static long blend(long a, long b, int selectors, int width, int lanes) {
+    long mask = 0;
+    for (int i = 0; i < lanes; i++) {
+      if ((selectors >> i & 1) != 0) {
+        mask |= -1L >>> 64 - width << width * i;
+      }
+    }
+    return a & ~mask | b & mask;
+  }
+
+  static void blendps(FpuState f, long aLow, long aHigh, long bLow, long bHigh, int n) {
+    set(f, blend(aLow, bLow, n, 32, 2), blend(aHigh, bHigh, n >> 2, 32, 2));
+  }
+
+  static void blendpd(FpuState f, long aLow, long aHigh, long bLow, long bHigh, int n) {
+    set(f, (n & 1) == 0 ? aLow : bLow, (n & 2) == 0 ? aHigh : bHigh);
+  }
+
+  static void pblendw(FpuState f, long aLow, long aHigh, long bLow, long bHigh, int n) {
+    set(f, blend(aLow, bLow, n, 16, 4), blend(aHigh, bHigh, n >> 4, 16, 4));
+  }
 }

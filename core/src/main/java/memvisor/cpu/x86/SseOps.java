@@ -11,7 +11,14 @@ final class SseOps {
     if (i.lock) {
       return null;
     }
-    return i.map == Instruction.MAP_0F ? decode0F(i) : null;
+    return switch (i.map) {
+      case Instruction.MAP_0F -> decode0F(i);
+      case Instruction.MAP_0F38 ->
+          i.prefix == Instruction.PREFIX_66 ? SseExtensions.decode0F38(i) : null;
+      case Instruction.MAP_0F3A ->
+          i.prefix == Instruction.PREFIX_66 ? SseExtensions.decode0F3A(i) : null;
+      default -> null;
+    };
   }
 
   private static @Nullable MicroOp decode0F(Instruction i) {
@@ -22,6 +29,9 @@ final class SseOps {
     if (op == null) {
       op = SseInteger.decodeLogic(i);
     }
-    return op;
+    if (op == null) {
+      op = SseArithmetic.decode(i);
+    }
+    return op == null ? SseExtensions.decode0F(i) : op;
   }
 }

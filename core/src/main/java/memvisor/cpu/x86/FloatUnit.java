@@ -1,0 +1,451 @@
+package memvisor.cpu.x86;
+
+/**
+ * Exact binary floating-point arithmetic, for x87 and for the SSE operations whose rounding or
+ * flags Java's arithmetic cannot give.
+ *
+ * <p>An operation reads {@link #a} and {@link #b}, neither of them NaN, and leaves the result as a
+ * 128-bit significand whose last bit stands for everything below; {@link #round} then rounds it
+ * once to the wanted format, and notes exceptions in {@link #flags}.
+ */
+final class FloatUnit {
+  /** Exception flags, in the places they have in MXCSR and the x87 status word. */
+  static final int INVALID = 1;
+
+  static final int DENORMAL = 2;
+  static final int DIVIDE_BY_ZERO = 4;
+  static final int OVERFLOW = 8;
+  static final int UNDERFLOW = 16;
+  static final int PRECISION = 32;
+
+  /** Rounding control as encoded in MXCSR and the x87 control word. */
+  static final int NEAREST = 0;
+
+  static final int DOWN = 1;
+  static final int UP = 2;
+  static final int ZERO = 3;
+
+  /** What an unmasked overflow or underflow moves the exponent by (SDM vol. 1, 8.5.4). */
+  private static final int WRAP = 24576;
+
+  final FloatOperand a = new FloatOperand();
+  final FloatOperand b = new FloatOperand();
+
+  /** The result: one of {@link FloatOperand}'s kinds; NaN is the default NaN. */
+  int kind;
+
+  boolean negative;
+  int exponent;
+  long high;
+  private long low;
+
+  /** Exceptions raised since the caller cleared this. */
+  int flags;
+
+  /** The last rounding went away from zero. */
+  boolean roundedUp;
+
+  /** Rounding control. */
+  int mode;
+
+  /** Exceptions that are masked. */
+  int masks;
+
+  /** Results too small become zero (MXCSR.FTZ). */
+  boolean flushToZero;
+
+  /** Unmasked overflow and underflow wrap the exponent (x87 registers). */
+  boolean wraps;
+
+  // ---- operations ----------------------------------------------------------------------------
+
+  private void special(int resultKind, boolean sign) {
+    kind = resultKind;
+    negative = sign;
+  }
+
+  private void invalid() {
+    flags |= INVALID;
+    special(FloatOperand.NAN, true);
+  }
+
+  private void noteDenormals() {
+    if (a.denormal || b.denormal) {
+      flags |= DENORMAL;
+    }
+  }
+
+  /** {@code a + b}. */
+  void add() {
+    if (a.kind == FloatOperand.INFINITY && b.kind == FloatOperand.INFINITY) {
+      if (a.negative != b.negative) {
+        invalid();
+      } else {
+        special(FloatOperand.INFINITY, a.negative);
+      }
+      return;
+    }
+    noteDenormals();
+    if (a.kind == FloatOperand.INFINITY || b.kind == FloatOperand.INFINITY) {
+      special(FloatOperand.INFINITY, a.kind == FloatOperand.INFINITY ? a.negative : b.negative);
+    } else if (b.kind == FloatOperand.ZERO) {
+      if (a.kind == FloatOperand.ZERO) {
+        special(FloatOperand.ZERO, a.negative == b.negative ? a.negative : mode == DOWN);
+      } else {
+        copy(a);
+      }
+    } else if (a.kind == FloatOperand.ZERO) {
+      copy(b);
+    } else if (a.compareMagnitude(b) >= 0) {
+      addOrdered(a, b);
+    } else {
+      addOrdered(b, a);
+    }
+  }
+
+  /** {@code a - b}; changes the sign of b. */
+  void subtract() {
+    b.negative = !b.negative;
+    add();
+  }
+
+  private void addOrdered(FloatOperand big, FloatOperand small) {
+    kind = FloatOperand.FINITE;
+    negative = big.negative;
+    exponent = big.exponent;
+    high = small.significand;
+    low = 0;
+    shiftRight(big.exponent - small.exponent);
+    if (big.negative == small.negative) {
+      high += big.significand;
+      if (Long.compareUnsigned(high, big.significand) < 0) {
+        shiftRight(1);
+        high |= Long.MIN_VALUE;
+        exponent++;
+      }
+      return;
+    }
+    long borrow = low != 0 ? 1 : 0;
+    low = -low;
+    high = big.significand - high - borrow;
+    if ((high | low) == 0) {
+      special(FloatOperand.ZERO, mode == DOWN);
+    } else {
+      normalize();
+    }
+  }
+
+  private void copy(FloatOperand from) {
+    kind = from.kind;
+    negative = from.negative;
+    exponent = from.exponent;
+    high = from.significand;
+    low = 0;
+  }
+
+  /** {@code a * b}. */
+  void multiply() {
+    boolean sign = a.negative != b.negative;
+    boolean infinite = a.kind == FloatOperand.INFINITY || b.kind == FloatOperand.INFINITY;
+    boolean zero = a.kind == FloatOperand.ZERO || b.kind == FloatOperand.ZERO;
+    if (infinite && zero) {
+      invalid();
+      return;
+    }
+    noteDenormals();
+    if (infinite || zero) {
+      special(infinite ? FloatOperand.INFINITY : FloatOperand.ZERO, sign);
+      return;
+    }
+    kind = FloatOperand.FINITE;
+    negative = sign;
+    exponent = a.exponent + b.exponent + 1;
+    high = Math.unsignedMultiplyHigh(a.significand, b.significand);
+    low = a.significand * b.significand;
+    normalize();
+  }
+
+  /** {@code a / b}. */
+  void divide() {
+    boolean sign = a.negative != b.negative;
+    if (a.kind == b.kind && a.kind != FloatOperand.FINITE) {
+      invalid();
+      return;
+    }
+    if (b.kind == FloatOperand.ZERO && a.kind == FloatOperand.FINITE) {
+      flags |= DIVIDE_BY_ZERO;
+      special(FloatOperand.INFINITY, sign);
+      return;
+    }
+    noteDenormals();
+    if (a.kind == FloatOperand.INFINITY || b.kind == FloatOperand.ZERO) {
+      special(FloatOperand.INFINITY, sign);
+    } else if (a.kind == FloatOperand.ZERO || b.kind == FloatOperand.INFINITY) {
+      special(FloatOperand.ZERO, sign);
+    } else {
+      divideFinite(sign);
+    }
+  }
+
+  private void divideFinite(boolean sign) {
+    kind = FloatOperand.FINITE;
+    negative = sign;
+    exponent = a.exponent - b.exponent;
+    long divisor = b.significand;
+    long dividendHigh = a.significand >>> 1;
+    long dividendLow = a.significand << 63;
+    if (Long.compareUnsigned(a.significand, divisor) < 0) {
+      dividendHigh = a.significand;
+      dividendLow = 0;
+      exponent--;
+    }
+    high = Wide128.divide(dividendHigh, dividendLow, divisor);
+    long remainder = dividendLow - high * divisor;
+    low = remainder == 0 ? 0 : belowHalf(remainder, divisor);
+  }
+
+  /** The bits after the quotient: 01, 10 or 11 as the remainder is under, at or over a half. */
+  private static long belowHalf(long remainder, long divisor) {
+    int order = Long.compareUnsigned(remainder, divisor - remainder);
+    return order < 0 ? 1L << 62 : order == 0 ? 1L << 63 : 3L << 62;
+  }
+
+  /** The square root of {@code a}. */
+  void squareRoot() {
+    if (a.kind == FloatOperand.ZERO) {
+      special(FloatOperand.ZERO, a.negative);
+      return;
+    }
+    if (a.negative) {
+      invalid();
+      return;
+    }
+    flags |= a.denormal ? DENORMAL : 0;
+    if (a.kind == FloatOperand.INFINITY) {
+      special(FloatOperand.INFINITY, false);
+      return;
+    }
+    kind = FloatOperand.FINITE;
+    negative = false;
+    exponent = a.exponent >> 1;
+    boolean odd = (a.exponent & 1) != 0;
+    long radicandHigh = odd ? a.significand : a.significand >>> 1;
+    long radicandLow = odd ? 0 : a.significand << 63;
+    high = Wide128.squareRoot(radicandHigh, radicandLow);
+    long squareHigh = Math.unsignedMultiplyHigh(high, high);
+    long squareLow = high * high;
+    // The remainder is at most 2 * root, and the next bit is set if it exceeds the root.
+    long restLow = radicandLow - squareLow;
+    long restHigh =
+        radicandHigh - squareHigh - (Long.compareUnsigned(radicandLow, squareLow) < 0 ? 1 : 0);
+    boolean over = restHigh != 0 || Long.compareUnsigned(restLow, high) > 0;
+    low = (restHigh | restLow) == 0 ? 0 : over ? 3L << 62 : 1L << 62;
+  }
+
+  /** {@code a}, unchanged: for conversions. */
+  void convert() {
+    flags |= a.denormal ? DENORMAL : 0;
+    copy(a);
+  }
+
+  // ---- rounding ------------------------------------------------------------------------------
+
+  /** Rounds the result to {@code precision} bits and the exponent range of the format. */
+  void round(int precision, int minExponent, int maxExponent) {
+    roundedUp = false;
+    if (kind != FloatOperand.FINITE) {
+      return;
+    }
+    long exactHigh = high;
+    long exactLow = low;
+    int exactExponent = exponent;
+    boolean inexact = roundSignificand(precision);
+    if (exponent < minExponent) {
+      if ((masks & UNDERFLOW) == 0) {
+        flags |= UNDERFLOW | (inexact ? PRECISION : 0);
+        exponent += wraps ? WRAP : 0;
+        return;
+      }
+      high = exactHigh;
+      low = exactLow;
+      exponent = exactExponent;
+      denormalize(precision, minExponent);
+    } else if (exponent > maxExponent) {
+      flags |= OVERFLOW;
+      overflow(precision, maxExponent, inexact);
+    } else {
+      flags |= inexact ? PRECISION : 0;
+    }
+  }
+
+  private void denormalize(int precision, int minExponent) {
+    if (flushToZero) {
+      flags |= UNDERFLOW | PRECISION;
+      special(FloatOperand.ZERO, negative);
+      return;
+    }
+    shiftRight(minExponent - exponent);
+    exponent = minExponent;
+    if (roundSignificand(precision)) {
+      flags |= UNDERFLOW | PRECISION;
+    }
+    if (high == 0) {
+      kind = FloatOperand.ZERO;
+    }
+  }
+
+  private void overflow(int precision, int maxExponent, boolean inexact) {
+    if ((masks & OVERFLOW) == 0) {
+      flags |= inexact ? PRECISION : 0;
+      exponent -= wraps ? WRAP : 0;
+      return;
+    }
+    flags |= PRECISION;
+    boolean toInfinity = mode == NEAREST || mode == (negative ? DOWN : UP);
+    roundedUp = toInfinity;
+    if (toInfinity) {
+      kind = FloatOperand.INFINITY;
+    } else {
+      exponent = maxExponent;
+      high = -1L << 64 - precision;
+    }
+  }
+
+  /** Rounds the significand in place; answers whether bits were lost. */
+  private boolean roundSignificand(int precision) {
+    long unit = 1L << 64 - precision;
+    long rest = high & unit - 1;
+    boolean inexact = rest != 0 || low != 0;
+    roundedUp = inexact && awayFromZero(unit, rest);
+    high &= -unit;
+    low = 0;
+    if (roundedUp) {
+      high += unit;
+      if (high == 0) {
+        high = Long.MIN_VALUE;
+        exponent++;
+      }
+    }
+    return inexact;
+  }
+
+  private boolean awayFromZero(long unit, long rest) {
+    if (mode != NEAREST) {
+      return mode == (negative ? DOWN : UP);
+    }
+    long half = unit >>> 1;
+    boolean odd = (high & unit) != 0;
+    if (half == 0) {
+      return low < 0 && (low != Long.MIN_VALUE || odd);
+    }
+    return rest > half || rest == half && (low != 0 || odd);
+  }
+
+  // ---- integers ------------------------------------------------------------------------------
+
+  /**
+   * Rounds {@code a}, zero or finite, to an integer: its magnitude, as an unsigned number, or -1
+   * where it is 2^64 or more. Sets PRECISION.
+   */
+  long integerMagnitude(int rounding) {
+    roundedUp = false;
+    if (a.kind == FloatOperand.ZERO || a.exponent > 63) {
+      return a.kind == FloatOperand.ZERO ? 0 : -1;
+    }
+    high = a.significand;
+    low = 0;
+    negative = a.negative;
+    shiftRight(63 - a.exponent);
+    long truncated = high;
+    int kept = mode;
+    mode = rounding;
+    roundedUp = low != 0 && awayFromZero(1, 0);
+    mode = kept;
+    flags |= low != 0 ? PRECISION : 0;
+    return roundedUp ? truncated + 1 : truncated;
+  }
+
+  // ---- packing -------------------------------------------------------------------------------
+
+  private boolean isNormal() {
+    return high < 0;
+  }
+
+  /** The rounded result as a double. */
+  long toDouble() {
+    long sign = negative ? Long.MIN_VALUE : 0;
+    return switch (kind) {
+      case FloatOperand.ZERO -> sign;
+      case FloatOperand.INFINITY -> sign | 0x7FFL << 52;
+      case FloatOperand.NAN -> 0xFFF8_0000_0000_0000L;
+      default -> sign | (isNormal() ? (long) exponent + 1023 << 52 : 0) | high << 1 >>> 12;
+    };
+  }
+
+  /** The rounded result as a float. */
+  int toFloat() {
+    int sign = negative ? 1 << 31 : 0;
+    return switch (kind) {
+      case FloatOperand.ZERO -> sign;
+      case FloatOperand.INFINITY -> sign | 0xFF << 23;
+      case FloatOperand.NAN -> 0xFFC0_0000;
+      default -> sign | (isNormal() ? exponent + 127 << 23 : 0) | (int) (high << 1 >>> 41);
+    };
+  }
+
+  /** Sign and exponent of the rounded result in the 80-bit format; the rest is {@link #high}. */
+  int toSignExponent() {
+    int sign = negative ? 0x8000 : 0;
+    return switch (kind) {
+      case FloatOperand.ZERO -> sign;
+      case FloatOperand.INFINITY, FloatOperand.NAN -> sign | 0x7FFF;
+      default -> sign | (isNormal() ? exponent + 16383 : 0);
+    };
+  }
+
+  /** The significand of the rounded result in the 80-bit format. */
+  long toSignificand() {
+    return switch (kind) {
+      case FloatOperand.ZERO -> 0;
+      case FloatOperand.INFINITY -> Long.MIN_VALUE;
+      case FloatOperand.NAN -> 3L << 62;
+      default -> high;
+    };
+  }
+
+  // ---- 128 bits ------------------------------------------------------------------------------
+
+  private void normalize() {
+    if (high == 0) {
+      high = low;
+      low = 0;
+      exponent -= 64;
+    }
+    int zeros = Long.numberOfLeadingZeros(high);
+    if (zeros != 0) {
+      high = high << zeros | low >>> 64 - zeros;
+      low <<= zeros;
+      exponent -= zeros;
+    }
+  }
+
+  /** Shifts {@code high:low} right; what falls off is kept as the last bit. */
+  private void shiftRight(int count) {
+    if (count == 0) {
+      return;
+    }
+    if (count < 64) {
+      long lost = low << 64 - count;
+      low = low >>> count | high << 64 - count | (lost != 0 ? 1 : 0);
+      high >>>= count;
+    } else if (count < 128) {
+      int rest = count - 64;
+      long lost = low | (rest == 0 ? 0 : high << 64 - rest);
+      low = high >>> rest | (lost != 0 ? 1 : 0);
+      high = 0;
+    } else {
+      low = (high | low) != 0 ? 1 : 0;
+      high = 0;
+    }
+  }
+}

@@ -4,7 +4,9 @@ module memvisor.core {
   requires static org.jspecify;
 
   exports memvisor.address;
+  exports memvisor.boot;
   exports memvisor.cpu.x86.asm;
+  exports memvisor.host;
   exports memvisor.lab;
   exports memvisor.lab.guest;
   exports memvisor.memory;

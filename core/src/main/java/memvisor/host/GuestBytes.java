@@ -45,6 +45,62 @@ final class GuestBytes {
     }
   }
 
+  /** Reads a little-endian value of 1, 2, 4 or 8 bytes, in one access where one page holds it. */
+  long readValue(long gpa, int sizeBytes) {
+    requireMemory(gpa, requireValueSize(sizeBytes), true);
+    if (chunk(gpa, sizeBytes) < sizeBytes) {
+      byte[] value = new byte[sizeBytes];
+      read(gpa, value, 0, sizeBytes);
+      return littleEndian(value);
+    }
+    long backing = vm.peek(gpa >>> 12);
+    if (!Backing.isPresent(backing)) {
+      return 0;
+    }
+    long hva = hva(backing, gpa);
+    return switch (sizeBytes) {
+      case 1 -> Hva.readByte(hva);
+      case 2 -> Hva.readShort(hva);
+      case 4 -> Hva.readInt(hva) & 0xFFFFFFFFL;
+      default -> Hva.readLong(hva);
+    };
+  }
+
+  /** Writes a little-endian value of 1, 2, 4 or 8 bytes, in one access where one page holds it. */
+  void writeValue(long gpa, int sizeBytes, long value) {
+    requireMemory(gpa, requireValueSize(sizeBytes), false);
+    if (chunk(gpa, sizeBytes) < sizeBytes) {
+      byte[] source = new byte[sizeBytes];
+      for (int i = 0; i < sizeBytes; i++) {
+        source[i] = (byte) (value >>> 8 * i);
+      }
+      write(gpa, source, 0, sizeBytes, false);
+      return;
+    }
+    long hva = hva(frameForWrite(gpa), gpa);
+    switch (sizeBytes) {
+      case 1 -> Hva.writeByte(hva, (int) value);
+      case 2 -> Hva.writeShort(hva, (int) value);
+      case 4 -> Hva.writeInt(hva, (int) value);
+      default -> Hva.writeLong(hva, value);
+    }
+  }
+
+  private static long littleEndian(byte[] value) {
+    long result = 0;
+    for (int i = value.length - 1; i >= 0; i--) {
+      result = result << 8 | value[i] & 0xFF;
+    }
+    return result;
+  }
+
+  private static int requireValueSize(int sizeBytes) {
+    if (sizeBytes != 1 && sizeBytes != 2 && sizeBytes != 4 && sizeBytes != 8) {
+      throw new IllegalArgumentException("a value has 1, 2, 4 or 8 bytes, not " + sizeBytes);
+    }
+    return sizeBytes;
+  }
+
   private long frameForWrite(long gpa) {
     long gfn = gpa >>> 12;
     long backing = vm.frame(gfn, !frames.isReadOnly(frames.region(gfn)));

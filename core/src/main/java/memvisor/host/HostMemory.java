@@ -99,7 +99,15 @@ public final class HostMemory implements AutoCloseable {
           "a VM with %d bytes of memory does not fit into a machine of %d bytes"
               .formatted(map.sizeBytes(), options.sizeBytes()));
     }
-    return new VmMemory(this, nextVmId(), map, placement);
+    try {
+      return new VmMemory(this, nextVmId(), map, placement);
+    } catch (OutOfMemoryError e) {
+      throw new HostMemoryException(
+          "the Java heap is too small for the map of a VM with %d bytes; raise -Xmx or give the VM"
+                  .formatted(map.sizeBytes())
+              + " less memory",
+          e);
+    }
   }
 
   private synchronized int nextVmId() {

@@ -6,6 +6,7 @@ import java.util.Set;
 import java.util.concurrent.locks.ReadWriteLock;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
 import java.util.function.LongConsumer;
+import java.util.stream.LongStream;
 import memvisor.memory.Backing;
 import memvisor.memory.DerivedMappings;
 import memvisor.memory.DirtyLog;
@@ -118,11 +119,14 @@ public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
         return Backing.NO_FRAME;
       }
     }
+    if (!write) {
+      return withPermission(region, gfn, entry);
+    }
     DirtyLog log = dirtyLog;
-    if (write && log != null) {
+    if (log != null) {
       log.mark(gfn);
     }
-    return withPermission(region, gfn, entry);
+    return entry | Backing.WRITABLE;
   }
 
   @Override
@@ -204,36 +208,31 @@ public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
       throw new IllegalStateException("pages of a partition do not move: gfn=0x%x".formatted(gfn));
     }
     boolean[] moved = new boolean[1];
-    gate.whileStopped(() -> moved[0] = moveStopped(gfn));
+    whileStill(() -> moved[0] = moveStill(gfn));
     return moved[0];
   }
 
-  private boolean moveStopped(long gfn) {
-    lock.writeLock().lock();
-    try {
-      int region = frames.region(gfn);
-      long old = region < 0 ? 0 : frames.get(region, gfn);
-      if (old == 0) {
-        return false;
-      }
-      long hpa = host.allocateScattered(vmId, FrameRole.GUEST_PAGE, TransitionReason.MOVED);
-      if (hpa < 0) {
-        return false;
-      }
-      derived.invalidate(gfn, 1);
-      MachineMemory machine = host.machine();
-      Hva.copy(machine.hva(Backing.hpa(old)), machine.hva(hpa), PAGE_BYTES);
-      frames.set(region, gfn, Backing.of(hpa, false));
-      host.free(Backing.hpa(old), vmId, TransitionReason.FREED);
-      return true;
-    } finally {
-      lock.writeLock().unlock();
+  private boolean moveStill(long gfn) {
+    int region = frames.region(gfn);
+    long old = region < 0 ? 0 : frames.get(region, gfn);
+    if (old == 0) {
+      return false;
     }
+    long hpa = host.allocateScattered(vmId, FrameRole.GUEST_PAGE, TransitionReason.MOVED);
+    if (hpa < 0) {
+      return false;
+    }
+    derived.invalidate(gfn, 1);
+    MachineMemory machine = host.machine();
+    Hva.copy(machine.hva(Backing.hpa(old)), machine.hva(hpa), PAGE_BYTES);
+    frames.set(region, gfn, Backing.of(hpa, false));
+    host.free(Backing.hpa(old), vmId, TransitionReason.FREED);
+    return true;
   }
 
   /** Starts to record written pages: from here on every page is clean and write-protected. */
   public void startDirtyLog() {
-    gate.whileStopped(
+    whileStill(
         () -> {
           dirtyLog = new DirtyLog(map);
           protectEverything();
@@ -242,12 +241,12 @@ public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
 
   /** Stops recording; pages become writable again as they are next asked for. */
   public void stopDirtyLog() {
-    gate.whileStopped(() -> dirtyLog = null);
+    whileStill(() -> dirtyLog = null);
   }
 
   /**
-   * Hands the guest frames written since the last call to {@code action}, ascending, and makes them
-   * clean and write-protected again.
+   * Hands the guest frames written since the last call to {@code action}, ascending, when they are
+   * clean and write-protected again and the guest runs on.
    *
    * @throws IllegalStateException if no log is running
    */
@@ -256,13 +255,28 @@ public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
     if (log == null) {
       throw new IllegalStateException("vm %d has no dirty log".formatted(vmId));
     }
-    gate.whileStopped(
+    LongStream.Builder dirty = LongStream.builder();
+    whileStill(
         () ->
             log.drain(
                 gfn -> {
                   derived.writeProtect(gfn, 1);
-                  action.accept(gfn);
+                  dirty.add(gfn);
                 }));
+    dirty.build().forEach(action);
+  }
+
+  // Neither a vCPU nor a device is in the middle of an access while `action` runs.
+  private void whileStill(Runnable action) {
+    gate.whileStopped(
+        () -> {
+          lock.writeLock().lock();
+          try {
+            action.run();
+          } finally {
+            lock.writeLock().unlock();
+          }
+        });
   }
 
   private void protectEverything() {
@@ -306,29 +320,23 @@ public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
 
   @Override
   public long readValue(long gpa, int sizeBytes) {
-    byte[] value = new byte[requireValueSize(sizeBytes)];
-    read(gpa, value, 0, sizeBytes);
-    long result = 0;
-    for (int i = sizeBytes - 1; i >= 0; i--) {
-      result = result << 8 | value[i] & 0xFF;
+    lock.readLock().lock();
+    try {
+      return bytes.readValue(gpa, sizeBytes);
+    } finally {
+      lock.readLock().unlock();
     }
-    return result;
   }
 
   @Override
   public void writeValue(long gpa, int sizeBytes, long value) {
-    byte[] bytesOfValue = new byte[requireValueSize(sizeBytes)];
-    for (int i = 0; i < sizeBytes; i++) {
-      bytesOfValue[i] = (byte) (value >>> 8 * i);
+    lock.readLock().lock();
+    try {
+      bytes.writeValue(gpa, sizeBytes, value);
+    } finally {
+      lock.readLock().unlock();
     }
-    write(gpa, bytesOfValue, 0, sizeBytes);
-  }
-
-  private static int requireValueSize(int sizeBytes) {
-    if (sizeBytes != 1 && sizeBytes != 2 && sizeBytes != 4 && sizeBytes != 8) {
-      throw new IllegalArgumentException("a value has 1, 2, 4 or 8 bytes, not " + sizeBytes);
-    }
-    return sizeBytes;
+    observer.written(gpa, sizeBytes);
   }
 
   /** Gives every frame back, tables included. No vCPU or device of the VM may run any more. */

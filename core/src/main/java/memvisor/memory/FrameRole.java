@@ -12,6 +12,6 @@ public enum FrameRole {
   NESTED_TABLE,
   /** The frame of zeroes that untouched guest pages share. */
   ZERO_PAGE,
-  /** Kept by the machine itself and never given out. */
+  /** Owned, but used for nothing: a hole inside the run of a partition. */
   RESERVED
 }

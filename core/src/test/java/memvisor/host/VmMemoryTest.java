@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.SplittableRandom;
 import java.util.stream.Stream;
@@ -291,6 +292,103 @@ class VmMemoryTest {
       vm.stopDirtyLog();
       assertThat(Backing.isWritable(vm.peek(3))).isTrue();
       vm.setDerivedMappings(IGNORED);
+    }
+  }
+
+  @Test
+  void memoryAboveFourGibibytesOfAPartitionLiesOutsideItsSlice() {
+    long gib = 1L << 30;
+    GuestMemoryMap map =
+        GuestMemoryMap.EMPTY
+            .with(new MemoryRegion(0, gib, MemoryRegion.Kind.RAM))
+            .with(new MemoryRegion(4 * gib, gib, MemoryRegion.Kind.RAM));
+    try (HostMemory host = HostMemory.create(4 * gib)) {
+      VmMemory vm = host.createVm(map, Placement.CONTIGUOUS);
+      assertThat(vm.slice().orElseThrow().limitBytes()).isEqualTo(gib);
+      assertThat(vm.contiguousSizeLog2(0)).isEqualTo(30);
+      vm.writeValue(4 * gib + 8, 4, 77);
+      assertThat(vm.readValue(4 * gib + 8, 8)).isEqualTo(77);
+      host.audit();
+    }
+  }
+
+  @Test
+  void valuesOfEverySizeKeepTheirNeighboursAndAreZeroExtended() {
+    try (HostMemory host = HostMemory.create(16 * MIB);
+        VmMemory vm = host.createVm(MAP, Placement.SCATTERED)) {
+      for (int sizeBytes : new int[] {1, 2, 4, 8}) {
+        for (long gpa = 0x2FF0; gpa < 0x3008; gpa++) {
+          byte[] junk = new byte[64];
+          Arrays.fill(junk, (byte) -1);
+          vm.write(0x2FE0, junk, 0, 64);
+          vm.writeValue(gpa, sizeBytes, 0x8182838485868788L);
+          long mask = sizeBytes == 8 ? -1L : (1L << 8 * sizeBytes) - 1;
+          assertThat(vm.readValue(gpa, sizeBytes)).isEqualTo(0x8182838485868788L & mask);
+          assertThat(vm.readValue(gpa - 1, 1)).isEqualTo(0xFF);
+          assertThat(vm.readValue(gpa + sizeBytes, 1)).isEqualTo(0xFF);
+        }
+      }
+      assertThatThrownBy(() -> vm.readValue(0x2000, 3))
+          .isInstanceOf(IllegalArgumentException.class);
+      assertThatThrownBy(() -> vm.readValue(0x9FFFF, 2)).isInstanceOf(GuestAddressException.class);
+    }
+  }
+
+  // The device runs while the mover copies: a write into the old frame after the copy would be
+  // lost.
+  @Test
+  void aDeviceThatWritesDuringMovesLosesNothing() throws InterruptedException {
+    try (HostMemory host = HostMemory.create(new HostMemoryOptions(64 * 4096, 3, true))) {
+      VmMemory vm = host.createVm(ramOf(8), Placement.SCATTERED);
+      Thread device =
+          Thread.ofPlatform()
+              .start(
+                  () -> {
+                    byte[] page = new byte[8 * 4096];
+                    for (int generation = 1; generation <= 2000; generation++) {
+                      Arrays.fill(page, (byte) generation);
+                      vm.write(0, page, 0, page.length);
+                      vm.writeValue(0, 4, generation);
+                    }
+                  });
+      long moves = 0;
+      while (device.isAlive()) {
+        for (long gfn = 0; gfn < 8; gfn++) {
+          moves += vm.movePage(gfn) ? 1 : 0;
+        }
+      }
+      device.join();
+      assertThat(moves).isPositive();
+      assertThat(vm.readValue(0, 4)).isEqualTo(2000);
+      byte[] all = new byte[8 * 4096 - 4];
+      vm.read(4, all, 0, all.length);
+      assertThat(all).containsOnly((byte) 2000);
+      host.audit();
+    }
+  }
+
+  @Test
+  void twoVcpusThatTouchTheSamePagesGetTheSameFrames() throws InterruptedException {
+    try (HostMemory host = HostMemory.create(64 * MIB)) {
+      VmMemory vm = host.createVm(ramOf(8192), Placement.SCATTERED);
+      long[][] seen = new long[2][8192];
+      List<Thread> vcpus = new ArrayList<>();
+      for (long[] frames : seen) {
+        vcpus.add(
+            Thread.ofPlatform()
+                .start(
+                    () -> {
+                      for (int gfn = 0; gfn < frames.length; gfn++) {
+                        frames[gfn] = vm.frame(gfn, true);
+                      }
+                    }));
+      }
+      for (Thread vcpu : vcpus) {
+        vcpu.join();
+      }
+      assertThat(seen[0]).isEqualTo(seen[1]);
+      assertThat(vm.usage().total()).isEqualTo(8192);
+      host.audit();
     }
   }
 }

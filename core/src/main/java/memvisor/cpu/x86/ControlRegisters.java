@@ -1,7 +1,6 @@
 package memvisor.cpu.x86;
 
 import memvisor.paging.PagingState;
-import memvisor.tlb.Intercepts;
 
 /**
  * Writes of CR0, CR3 and CR4 with all their checks, and what follows from them for translation
@@ -56,19 +55,10 @@ final class ControlRegisters {
 
   private final Vcpu c;
   private final PagingState paging;
-  private Intercepts intercepts = Intercepts.NONE;
 
   ControlRegisters(Vcpu c) {
     this.c = c;
     this.paging = c.paging;
-  }
-
-  void setIntercepts(Intercepts value) {
-    intercepts = value;
-  }
-
-  Intercepts intercepts() {
-    return intercepts;
   }
 
   // ---- CR0 ---------------------------------------------------------------------------------
@@ -133,7 +123,7 @@ final class ControlRegisters {
     }
     paging.setCr3(cr3);
     boolean keep = tagged && value < 0;
-    if (intercepts.cr3()) {
+    if (c.intercepts().cr3()) {
       c.monitor.cr3Written(keep);
     } else {
       c.unit.cr3Loaded(keep);
@@ -240,7 +230,7 @@ final class ControlRegisters {
   /** CR0, CR4 or EFER changed in a bit that decides about translation. */
   void pagingControlsChanged() {
     c.privilegeChanged();
-    if (intercepts.pagingControls()) {
+    if (c.intercepts().pagingControls()) {
       c.monitor.pagingControlsWritten();
     } else {
       c.unit.controlsChanged();
@@ -249,7 +239,7 @@ final class ControlRegisters {
 
   /** INVLPG of a linear address. */
   void invalidatePage(long gva) {
-    if (intercepts.invlpg()) {
+    if (c.intercepts().invlpg()) {
       c.monitor.invlpg(gva);
     } else {
       c.unit.invalidatePage(gva);
@@ -258,7 +248,7 @@ final class ControlRegisters {
 
   /** INVPCID with checked operands. */
   void invalidatePcid(int type, int pcid, long gva) {
-    if (intercepts.invlpg()) {
+    if (c.intercepts().invlpg()) {
       c.monitor.invpcid(type, pcid, gva);
     } else {
       c.unit.invalidatePcid(type, pcid, gva);

@@ -84,7 +84,7 @@ final class ExceptionDelivery {
     begin(firstVector, firstSource, firstCode);
     for (int attempts = 0; attempts < MAX_NESTING; attempts++) {
       c.fault = 0;
-      if (attempt()) {
+      if (attempt() || c.fault == Vcpu.FAILED) {
         return;
       }
       int second = c.fault - 1;

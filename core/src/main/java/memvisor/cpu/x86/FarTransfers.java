@@ -155,7 +155,7 @@ final class FarTransfers {
 
   private static int memoryTransfer(Vcpu c, SystemOp op, boolean call) {
     long gva = op.linear(c, op.size + 2, false);
-    long offset = c.fault != 0 ? 0 : SystemOp.loadAt(c, gva, op.size);
+    long offset = c.fault != 0 ? 0 : c.load(gva, op.size);
     int selector = c.fault != 0 ? 0 : (int) c.load16(gva + op.size);
     return c.fault != 0 ? MicroOp.FAULT : transfer(c, op, selector, offset, call);
   }

@@ -69,14 +69,11 @@ final class IoOps {
       return MicroOp.FAULT;
     }
     long gva = linear(c, op, Vcpu.ES, Vcpu.RDI, size, true);
-    if (c.fault == 0) {
-      // The port must not be read if the store is going to fault.
-      c.loadForWrite(gva, size);
-    }
-    if (c.fault != 0) {
+    // The port must not be read if the store is going to fault.
+    if (!c.checkWrite(gva, size)) {
       return MicroOp.FAULT;
     }
-    SystemOp.storeAt(c, gva, size, c.monitor.portRead(port, size));
+    c.store(gva, size, c.monitor.portRead(port, size));
     return c.fault != 0 ? MicroOp.FAULT : step(c, op, Vcpu.RDI, size);
   }
 
@@ -90,7 +87,7 @@ final class IoOps {
       return MicroOp.FAULT;
     }
     long gva = linear(c, op, op.segment, Vcpu.RSI, size, false);
-    long value = c.fault != 0 ? 0 : SystemOp.loadAt(c, gva, size);
+    long value = c.fault != 0 ? 0 : c.load(gva, size);
     if (c.fault != 0) {
       return MicroOp.FAULT;
     }

@@ -49,7 +49,7 @@ final class SegmentOps {
   /** LDS … LSS: the segment is the immediate, the offset goes to {@link SystemOp#reg}. */
   static int loadPointer(Vcpu c, SystemOp op) {
     long gva = op.linear(c, op.size + 2, false);
-    long offset = c.fault != 0 ? 0 : SystemOp.loadAt(c, gva, op.size);
+    long offset = c.fault != 0 ? 0 : c.load(gva, op.size);
     int selector = c.fault != 0 ? 0 : (int) c.load16(gva + op.size);
     if (c.fault != 0) {
       return MicroOp.FAULT;

@@ -1,5 +1,7 @@
 package memvisor.cpu.x86;
 
+import memvisor.paging.PagingState;
+
 /**
  * Loads of segment registers, and the mode that they and the control registers put the processor in
  * (Intel SDM vol. 3A, 3.4, 5.5–5.8).
@@ -230,17 +232,6 @@ final class Segments {
 
   // ---- operands ----------------------------------------------------------------------------
 
-  /**
-   * Linear address of a memory operand after limit and type checks outside 64-bit code; #SS(0) or
-   * #GP(0) is pending if they fail.
-   */
-  static long linear(Vcpu c, EffectiveAddress operand, int sizeBytes, boolean write) {
-    if (operand.checked) {
-      check(c, operand.segment, operand.offset(c), sizeBytes, write);
-    }
-    return operand.linear(c);
-  }
-
   /** Checks an access outside 64-bit code; false with #SS(0) or #GP(0) pending if denied. */
   static boolean check(Vcpu c, int segment, long offset, int sizeBytes, boolean write) {
     int attributes = c.segmentAttributes[segment];
@@ -260,7 +251,7 @@ final class Segments {
 
   /** Whether an address is canonical under the current paging mode (48 bits, 57 with CR4.LA57). */
   static boolean isCanonical(Vcpu c, long address) {
-    int unused = (c.paging.cr4() & memvisor.paging.PagingState.CR4_LA57) != 0 ? 7 : 16;
+    int unused = (c.paging.cr4() & PagingState.CR4_LA57) != 0 ? 7 : 16;
     return address << unused >> unused == address;
   }
 }

@@ -15,6 +15,9 @@ final class SystemOp extends MicroOp {
 
   private final Action action;
 
+  /** Whether the next instruction is decoded only when it is reached. */
+  private final boolean last;
+
   final int opcode;
 
   /** ModRM.reg, or the opcode's register. */
@@ -42,8 +45,9 @@ final class SystemOp extends MicroOp {
 
   private final @Nullable EffectiveAddress memory;
 
-  SystemOp(Instruction i, Action action, long immediate) {
+  SystemOp(Instruction i, Action action, long immediate, boolean last) {
     super(i.offset, i.length);
+    this.last = last;
     this.action = action;
     this.opcode = i.opcode;
     this.reg = i.reg;
@@ -55,6 +59,11 @@ final class SystemOp extends MicroOp {
     this.segment = i.segmentOverride >= 0 ? i.segmentOverride : Vcpu.DS;
     this.immediate = immediate;
     this.memory = i.memory;
+  }
+
+  @Override
+  boolean endsBlock() {
+    return last;
   }
 
   @Override
@@ -77,38 +86,12 @@ final class SystemOp extends MicroOp {
 
   /** Linear address of the memory operand; a fault may be pending. */
   long linear(Vcpu c, int sizeBytes, boolean write) {
-    return Segments.linear(c, address(), sizeBytes, write);
-  }
-
-  /** Reads the 2-, 4- or 8-byte memory operand; tests {@link Vcpu#fault} for the caller to see. */
-  long load(Vcpu c, int sizeBytes) {
-    long gva = linear(c, sizeBytes, false);
-    return c.fault != 0 ? 0 : loadAt(c, gva, sizeBytes);
-  }
-
-  /** Reads {@code sizeBytes} at a linear address. */
-  static long loadAt(Vcpu c, long gva, int sizeBytes) {
-    return switch (sizeBytes) {
-      case 1 -> c.load8(gva);
-      case 2 -> c.load16(gva);
-      case 4 -> c.load32(gva);
-      default -> c.load64(gva);
-    };
-  }
-
-  /** Writes {@code sizeBytes} at a linear address. */
-  static void storeAt(Vcpu c, long gva, int sizeBytes, long value) {
-    switch (sizeBytes) {
-      case 1 -> c.store8(gva, value);
-      case 2 -> c.store16(gva, value);
-      case 4 -> c.store32(gva, value);
-      default -> c.store64(gva, value);
-    }
+    return address().linear(c, sizeBytes, write);
   }
 
   /** Reads ModRM.rm, a 16-bit value in memory or a register. */
   int readWord(Vcpu c) {
-    return isMemory() ? (int) load(c, 2) : (int) c.gpr[rm] & 0xFFFF;
+    return isMemory() ? (int) c.load16(linear(c, 2, false)) : (int) c.gpr[rm] & 0xFFFF;
   }
 
   /** Writes a register at the operand size: 16 bits merge, 32 bits zero-extend. */
@@ -131,9 +114,7 @@ final class SystemOp extends MicroOp {
       return NEXT;
     }
     long gva = linear(c, 2, true);
-    if (c.fault == 0) {
-      c.store16(gva, value);
-    }
+    c.store16(gva, value);
     return c.fault == 0 ? NEXT : FAULT;
   }
 

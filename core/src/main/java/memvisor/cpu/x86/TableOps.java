@@ -23,7 +23,7 @@ final class TableOps {
       c.store16(gva, limit);
     }
     if (c.fault == 0) {
-      SystemOp.storeAt(c, gva + 2, baseBytes, base);
+      c.store(gva + 2, baseBytes, base);
     }
     return c.fault == 0 ? MicroOp.NEXT : MicroOp.FAULT;
   }
@@ -43,7 +43,7 @@ final class TableOps {
     int baseBytes = c.longMode ? 8 : 4;
     long gva = op.linear(c, 2 + baseBytes, false);
     int limit = c.fault != 0 ? 0 : (int) c.load16(gva);
-    long base = c.fault != 0 ? 0 : SystemOp.loadAt(c, gva + 2, baseBytes);
+    long base = c.fault != 0 ? 0 : c.load(gva + 2, baseBytes);
     if (c.fault != 0) {
       return MicroOp.FAULT;
     }

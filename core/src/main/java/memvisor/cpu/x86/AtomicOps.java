@@ -58,6 +58,11 @@ final class AtomicOps {
       this.locked = locked && destination.isMemory();
     }
 
+    /** Where the destination is, if it is in memory. */
+    long gva(Vcpu c) {
+      return destination.memory.linear(c, destination.size, true);
+    }
+
     /** The new value of the destination, from its old value; both sign-extended. */
     abstract long apply(Vcpu c, long old);
 
@@ -70,7 +75,7 @@ final class AtomicOps {
         return plain(c);
       }
       int size = destination.size;
-      long gva = destination.memory.linear(c, size, true);
+      long gva = gva(c);
       long hva = c.fault == 0 && (gva & size - 1) == 0 ? c.hvaForWrite(gva) : 0;
       if (c.fault != 0) {
         return FAULT;
@@ -93,12 +98,19 @@ final class AtomicOps {
 
     private int plain(Vcpu c) {
       int shift = destination.shift;
-      long old = destination.readForWrite(c) << shift >> shift;
+      boolean memory = destination.isMemory();
+      long gva = memory ? gva(c) : 0;
+      long read = memory ? c.loadForWrite(gva, destination.size) : destination.read(c);
       if (c.fault != 0) {
         return FAULT;
       }
+      long old = read << shift >> shift;
       long result = apply(c, old) << shift >> shift;
-      destination.write(c, result);
+      if (memory) {
+        c.store(gva, destination.size, result);
+      } else {
+        destination.write(c, result);
+      }
       if (c.fault != 0) {
         return FAULT;
       }

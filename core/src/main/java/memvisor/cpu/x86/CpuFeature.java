@@ -55,6 +55,8 @@ public enum CpuFeature {
   SSE4_2(1, Leaf.ECX, 20),
   /** POPCNT. */
   POPCNT(1, Leaf.ECX, 23),
+  /** MOVBE. */
+  MOVBE(1, Leaf.ECX, 22),
   /** Local APIC timer in TSC-deadline mode. */
   TSC_DEADLINE(1, Leaf.ECX, 24),
   /** XSAVE, XRSTOR, XGETBV, XSETBV. */

@@ -230,15 +230,14 @@ final class Decoder {
 
   private static @Nullable MicroOp integer(Instruction i) {
     MicroOp op = AluOps.decode(i);
-    if (op == null) {
-      op = MoveOps.decode(i);
-    }
-    if (op == null) {
-      op = BranchOps.decode(i);
-    }
-    if (op == null) {
-      op = StackOps.decode(i);
-    }
+    op = op == null ? MoveOps.decode(i) : op;
+    op = op == null ? BranchOps.decode(i) : op;
+    op = op == null ? StackOps.decode(i) : op;
+    op = op == null ? ShiftOps.decode(i) : op;
+    op = op == null ? MultiplyOps.decode(i) : op;
+    op = op == null ? BitOps.decode(i) : op;
+    op = op == null ? StringOps.decode(i) : op;
+    op = op == null ? FlagOps.decode(i) : op;
     return op == null ? AtomicOps.decode(i) : op;
   }
 }

@@ -50,12 +50,18 @@ final class EffectiveAddress {
    * #GP or #SS pending and answers an address at which every access does nothing.
    */
   long linear(Vcpu c, int sizeBytes, boolean write) {
-    if (checked) {
-      long offset = offset(c);
-      return Segments.check(c, segment, offset, sizeBytes, write)
-          ? offset + c.segmentBase[segment] & 0xFFFF_FFFFL
-          : NOWHERE;
-    }
-    return offset(c) + c.segmentBase[segment];
+    return checked ? checked(c, offset(c), sizeBytes, write) : offset(c) + c.segmentBase[segment];
+  }
+
+  /** As {@link #linear(Vcpu, int, boolean)}, {@code distance} bytes further on. */
+  long linear(Vcpu c, int sizeBytes, boolean write, long distance) {
+    long offset = offset(c) + distance & mask;
+    return checked ? checked(c, offset, sizeBytes, write) : offset + c.segmentBase[segment];
+  }
+
+  private long checked(Vcpu c, long offset, int sizeBytes, boolean write) {
+    return Segments.check(c, segment, offset, sizeBytes, write)
+        ? offset + c.segmentBase[segment] & 0xFFFF_FFFFL
+        : NOWHERE;
   }
 }

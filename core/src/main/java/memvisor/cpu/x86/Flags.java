@@ -155,6 +155,18 @@ final class Flags {
     result = r;
   }
 
+  /** Sets CF and OF from an image; the other flags stay. */
+  void carryOverflow(int image) {
+    int kept = kind == EXPLICIT ? status & ~(CF | OF) : af() ? AF : 0;
+    kind = kind == EXPLICIT ? EXPLICIT : RESULT;
+    status = kept | image;
+  }
+
+  /** Sets CF; the other flags stay. */
+  void carry(boolean value) {
+    carryOverflow((value ? CF : 0) | (of() ? OF : 0));
+  }
+
   // ---- single flags --------------------------------------------------------------------------
 
   boolean cf() {

@@ -365,6 +365,9 @@ final class MoveOps {
 
     @Override
     int execute(Vcpu c) {
+      if (!c.has(CpuFeature.MOVBE)) {
+        return c.raise(Vector.UD, 0);
+      }
       long value = source.read(c);
       if (c.fault != 0) {
         return FAULT;

@@ -159,37 +159,52 @@ public final class Walker {
   /** SDM vol. 3A, 4.8: A in every entry used, D in the leaf of a write, by locked updates. */
   private int setFlags(int startLevel, int access) {
     PagingFormat f = format();
-    long dirty = (access & Access.WRITE) != 0 ? f.dirtyBit : 0;
+    long leafFlags = f.accessedBit | ((access & Access.WRITE) != 0 ? f.dirtyBit : 0);
     for (int used = startLevel; used >= level; used--) {
-      long entry = entryValue[used];
-      long wanted = entry | f.accessedBit | (used == level ? dirty : 0);
-      if (wanted != entry) {
+      long flags = used == level ? leafFlags : f.accessedBit;
+      if ((entryValue[used] & flags) != flags) {
         long located = entryLocation[used];
         if ((located & TableMemory.WRITABLE) == 0) {
           located = tables.locateForUpdate(entryAddress[used]);
           if (located == TableMemory.UNREACHABLE) {
+            level = used;
             return UNREACHABLE;
           }
         }
-        if (!compareAndSet(f, located & ~TableMemory.WRITABLE, entry, wanted)) {
+        if (!setFlags(f, used, located & ~TableMemory.WRITABLE, flags)) {
           return RACED;
         }
-        entryValue[used] = wanted;
       }
     }
     return MAPPED;
   }
 
+  /**
+   * Sets flags in the entry walked at {@code used}; false if it is no longer that entry. Flags that
+   * appeared meanwhile do not count: another processor, or this walk through a table that names
+   * itself, set them.
+   */
+  private boolean setFlags(PagingFormat f, int used, long hpa, long flags) {
+    long hva = machine.hva(hpa);
+    while (true) {
+      long entry = entryValue[used];
+      if (f.entrySizeLog2 == 3
+          ? Hva.compareAndSetLong(hva, entry, entry | flags)
+          : Hva.compareAndSetInt(hva, (int) entry, (int) (entry | flags))) {
+        entryValue[used] = entry | flags;
+        return true;
+      }
+      long now = read(f, hpa);
+      if (((now ^ entry) & ~(f.accessedBit | f.dirtyBit)) != 0) {
+        return false;
+      }
+      entryValue[used] = now;
+    }
+  }
+
   private long read(PagingFormat f, long hpa) {
     long hva = machine.hva(hpa);
     return f.entrySizeLog2 == 3 ? Hva.readLong(hva) : Hva.readInt(hva) & 0xFFFF_FFFFL;
-  }
-
-  private boolean compareAndSet(PagingFormat f, long hpa, long expected, long value) {
-    long hva = machine.hva(hpa);
-    return f.entrySizeLog2 == 3
-        ? Hva.compareAndSetLong(hva, expected, value)
-        : Hva.compareAndSetInt(hva, (int) expected, (int) value);
   }
 
   /** The format in use. */

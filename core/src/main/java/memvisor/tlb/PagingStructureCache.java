@@ -35,22 +35,23 @@ final class PagingStructureCache {
     if (!format.covers(address)) {
       return walker.translate(address, access);
     }
+    int outcome = Walker.NOT_PRESENT;
+    int start = format.levels();
     for (int level = 2; level <= format.levels(); level++) {
       SetAssociativeCache cache = byLevel[level];
       int slot = cache.find(address, format.shift(level), space);
       if (slot != SetAssociativeCache.MISS) {
         hits++;
-        int outcome =
-            walker.resume(level - 1, cache.target[slot], cache.detail[slot], address, access);
-        if (outcome == Walker.MAPPED) {
-          remember(walker, address, level - 1);
-        }
-        return outcome;
+        start = level - 1;
+        outcome = walker.resume(start, cache.target[slot], cache.detail[slot], address, access);
+        break;
       }
     }
-    int outcome = walker.translate(address, access);
+    if (start == format.levels()) {
+      outcome = walker.translate(address, access);
+    }
     if (outcome == Walker.MAPPED) {
-      remember(walker, address, format.levels());
+      remember(walker, address, start);
     }
     return outcome;
   }
@@ -65,6 +66,16 @@ final class PagingStructureCache {
         cache.detail[slot] = walker.grantedAbove(level - 1);
       }
     }
+  }
+
+  /** Level of the table at which a walk of {@code address} would start. */
+  int startLevel(PagingFormat format, long address) {
+    for (int level = 2; level <= format.levels(); level++) {
+      if (byLevel[level].find(address, format.shift(level), space) != SetAssociativeCache.MISS) {
+        return level - 1;
+      }
+    }
+    return format.levels();
   }
 
   /** Walks that did not start at the root. */

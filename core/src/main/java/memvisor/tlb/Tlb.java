@@ -1,6 +1,7 @@
 package memvisor.tlb;
 
 import java.util.List;
+import memvisor.paging.Rights;
 
 /**
  * One level of TLB: a few set-associative arrays, each for a range of page sizes.
@@ -117,6 +118,23 @@ final class Tlb {
       array.target[at] = hpa & base;
       array.detail[at] = gpa & base;
       array.flags[at] = flags;
+    }
+  }
+
+  /** Adds what is held for {@code address}, if anything, to a list for people. */
+  void describe(String name, long address, List<CachedTranslation> into) {
+    if (find(address)) {
+      long offset = (1L << sizeLog2()) - 1;
+      into.add(
+          new CachedTranslation(
+              name,
+              address & ~offset,
+              sizeLog2(),
+              hpa(address) & ~offset,
+              gpa(address) < 0 ? -1 : gpa(address) & ~offset,
+              flags() & Rights.ALL,
+              (flags() & DIRTY) != 0,
+              (flags() & GLOBAL) != 0));
     }
   }
 

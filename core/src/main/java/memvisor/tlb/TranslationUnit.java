@@ -1,11 +1,16 @@
 package memvisor.tlb;
 
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.function.Consumer;
 import memvisor.address.Access;
 import memvisor.memory.MachineMemory;
 import memvisor.paging.AccessRules;
 import memvisor.paging.PagingFormat;
 import memvisor.paging.PagingState;
 import memvisor.paging.Rights;
+import memvisor.paging.WalkTrace;
 import memvisor.paging.Walker;
 import org.jspecify.annotations.Nullable;
 
@@ -43,6 +48,7 @@ public final class TranslationUnit {
           | PagingState.CR4_SMAP;
   private static final long EFER_FLUSHING = PagingState.EFER_NXE | PagingState.EFER_LMA;
 
+  private final MachineMemory machine;
   private final PagingState guest;
   private final AddressSpace space = new AddressSpace();
   private final AddressSpace structureSpace = new AddressSpace();
@@ -67,6 +73,10 @@ public final class TranslationUnit {
   private SecondDimension dimension;
   private Walker walker;
   private Regime regime = Regime.TRAP;
+
+  /** Programs another unit as the monitor programmed this one. */
+  private Consumer<TranslationUnit> program = TranslationUnit::trap;
+
   private PagingState registers;
   private int tag;
 
@@ -97,6 +107,7 @@ public final class TranslationUnit {
 
   /** A unit that starts in the trap regime. */
   public TranslationUnit(MachineMemory machine, PagingState guest, TlbConfiguration configuration) {
+    this.machine = machine;
     this.guest = guest;
     instructionTlb = new Tlb(configuration.instruction(), space);
     dataTlb = new Tlb(configuration.data(), space);
@@ -129,6 +140,7 @@ public final class TranslationUnit {
    * baseHpa}, and everything else is a nested fault.
    */
   public void partition(long baseHpa, long limitBytes) {
+    program = unit -> unit.partition(baseHpa, limitBytes);
     partition.set(baseHpa, limitBytes);
     enter(Regime.PARTITION, partitionStage, guest, 0);
     invalidateAll();
@@ -141,6 +153,7 @@ public final class TranslationUnit {
    * @param newTag the VPID or ASID of what is cached
    */
   public void hostTables(PagingState real, int newTag) {
+    program = unit -> unit.hostTables(real, newTag);
     enter(Regime.HOST_TABLES, hostStage, real, newTag);
   }
 
@@ -155,6 +168,7 @@ public final class TranslationUnit {
     if (!format.mode().isNested()) {
       throw new IllegalArgumentException("not a nested format: mode=" + format.mode());
     }
+    program = unit -> unit.nested(format, rootHpa, newTag);
     nested.set(format, rootHpa, newTag);
     enter(Regime.NESTED, nestedStage, guest, newTag);
   }
@@ -486,6 +500,58 @@ public final class TranslationUnit {
     } else if (listener != null) {
       listener.pageInvalidated(gva);
     }
+  }
+
+  // ---- for people -----------------------------------------------------------------------------
+
+  /**
+   * Walks as if every cache were cold, changing nothing: no accessed or dirty flag, no cached
+   * entry, no count. Empty in the trap regime, where the hardware has no tables.
+   */
+  public Optional<WalkTrace> explain(long gva, int access) {
+    if (regime == Regime.TRAP) {
+      return Optional.empty();
+    }
+    TranslationUnit twin = new TranslationUnit(machine, guest, TlbConfiguration.OFF);
+    program.accept(twin);
+    return Optional.of(ColdWalk.trace(twin, gva, access));
+  }
+
+  /** The walker of the first dimension. */
+  Walker walker() {
+    return walker;
+  }
+
+  /** The walker of nested tables. */
+  Walker nestedWalker() {
+    return nested.walker();
+  }
+
+  /** After a walk: binary logarithm of the size that it mapped alike. */
+  int walkedSizeLog2() {
+    return Math.min(paging ? walker.pageSizeLog2() : IDENTITY_SIZE_LOG2, dimension.sizeLog2);
+  }
+
+  /** After a walk: what the first dimension grants. */
+  int walkedRights() {
+    return paging ? walker.rights() : Rights.ALL;
+  }
+
+  /** What the TLBs hold for {@code gva} in the current address space; looking counts as use. */
+  public List<CachedTranslation> cached(long gva) {
+    List<CachedTranslation> entries = new ArrayList<>();
+    instructionTlb.describe("L1I", gva, entries);
+    dataTlb.describe("L1D", gva, entries);
+    secondTlb.describe("L2", gva, entries);
+    return entries;
+  }
+
+  /**
+   * The level of the table at which a walk of {@code gva} would start now, thanks to the
+   * paging-structure caches: the number of levels if it would start at the root.
+   */
+  public int startLevel(long gva) {
+    return paging ? structures.startLevel(walker.format(), gva) : 0;
   }
 
   /** What has been counted so far. */

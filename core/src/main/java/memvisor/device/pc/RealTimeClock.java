@@ -35,7 +35,6 @@ public final class RealTimeClock implements PortDevice, TimedDevice {
   private static final int REGISTER_C = 0x0C;
   private static final int REGISTER_D = 0x0D;
   private static final int B_SET = 0x80;
-  private static final int B_BINARY = 4;
   private static final int B_24_HOURS = 2;
   private static final int PERIODIC = 0x40;
   private static final int ALARM = 0x20;
@@ -43,7 +42,6 @@ public final class RealTimeClock implements PortDevice, TimedDevice {
   private static final int SOURCES = PERIODIC | ALARM | UPDATE_ENDED;
   private static final int INTERRUPT_REQUEST = 0x80;
   private static final int D_VALID = 0x80;
-  private static final int PM = 0x80;
   private static final int ALARM_ANY = 0xC0;
 
   private final VmClock clock;
@@ -53,9 +51,6 @@ public final class RealTimeClock implements PortDevice, TimedDevice {
 
   /** What to add to the VM's clock in seconds to get the guest's idea of 1970-based time. */
   private long secondsOffset;
-
-  /** The date while register B's SET bit stops it, in seconds since 1970. */
-  private long stoppedAtSeconds;
 
   private long seenNanos;
 
@@ -115,9 +110,8 @@ public final class RealTimeClock implements PortDevice, TimedDevice {
 
   private int readRegister() {
     advance(clock.nanos());
-    int position = dateField(index);
-    if (position >= 0) {
-      return encode(position, DateField.values()[position].get(date()));
+    if (CalendarRegisters.contains(index)) {
+      refreshDate();
     }
     return switch (index) {
       case REGISTER_C -> {
@@ -133,97 +127,64 @@ public final class RealTimeClock implements PortDevice, TimedDevice {
 
   private void writeRegister(int value) {
     advance(clock.nanos());
-    int position = dateField(index);
-    if (position >= 0) {
-      setDate(DateField.values()[position].with(date(), decode(position, value)));
-      return;
-    }
     switch (index) {
       case REGISTER_A -> cmos[REGISTER_A] = (byte) (value & 0x7F);
       case REGISTER_B -> writeRegisterB(value);
       case REGISTER_C, REGISTER_D -> {}
-      default -> cmos[index] = (byte) value;
+      default -> {
+        if (CalendarRegisters.contains(index)) {
+          writeDate(value);
+        } else {
+          cmos[index] = (byte) value;
+        }
+      }
     }
   }
 
   private void writeRegisterB(int value) {
-    boolean wasSet = stopped();
-    long seconds = epochSeconds();
+    refreshDate();
+    boolean wasStopped = stopped();
     // SET also clears the update-ended enable: MC146818A, register B.
     cmos[REGISTER_B] = (byte) ((value & B_SET) != 0 ? value & ~UPDATE_ENDED : value);
-    if (stopped() && !wasSet) {
-      stoppedAtSeconds = seconds;
-    } else if (!stopped() && wasSet) {
-      setEpochSeconds(seconds);
+    if (wasStopped && !stopped()) {
+      adoptDate();
     }
     updateInterrupt();
   }
 
   // Date
 
-  private static int dateField(int index) {
-    return switch (index) {
-      case 0x00 -> 0;
-      case 0x02 -> 1;
-      case 0x04 -> 2;
-      case 0x06 -> 3;
-      case 0x07 -> 4;
-      case 0x08 -> 5;
-      case 0x09 -> 6;
-      case CENTURY_INDEX -> 7;
-      default -> -1;
-    };
-  }
-
-  private int encode(int position, int value) {
-    if (position != DateField.HOUR.ordinal() || flag(B_24_HOURS)) {
-      return number(value);
+  private void writeDate(int value) {
+    refreshDate();
+    cmos[index] = (byte) value;
+    if (!stopped()) {
+      adoptDate();
     }
-    int hour = value % 12 == 0 ? 12 : value % 12;
-    return number(hour) | (value >= 12 ? PM : 0);
   }
 
-  private int decode(int position, int raw) {
-    if (position != DateField.HOUR.ordinal() || flag(B_24_HOURS)) {
-      return fromNumber(raw);
+  /** Shows the date in the registers, unless SET has made them plain memory. */
+  private void refreshDate() {
+    if (!stopped()) {
+      CalendarRegisters.store(dateAt(seconds(clock.nanos())), cmos, cmos[REGISTER_B]);
     }
-    return fromNumber(raw & ~PM) % 12 + ((raw & PM) != 0 ? 12 : 0);
   }
 
-  private int number(int value) {
-    return flag(B_BINARY) ? value : value / 10 << 4 | value % 10;
+  /** Goes on from the date in the registers. */
+  private void adoptDate() {
+    long date = CalendarRegisters.load(cmos, cmos[REGISTER_B]).toEpochSecond(ZoneOffset.UTC);
+    secondsOffset = date - seconds(clock.nanos());
   }
 
-  private int fromNumber(int raw) {
-    return flag(B_BINARY) ? raw : (raw >> 4) * 10 + (raw & 0xF);
+  private LocalDateTime dateAt(long second) {
+    return LocalDateTime.ofEpochSecond(second + secondsOffset, 0, ZoneOffset.UTC);
   }
 
-  private boolean flag(int bit) {
-    return (cmos[REGISTER_B] & bit) != 0;
+  private static long seconds(long nanos) {
+    return nanos / NANOS_PER_SECOND;
   }
 
   private boolean stopped() {
-    return flag(B_SET);
-  }
-
-  private long epochSeconds() {
-    return stopped() ? stoppedAtSeconds : clock.nanos() / NANOS_PER_SECOND + secondsOffset;
-  }
-
-  private void setEpochSeconds(long seconds) {
-    if (stopped()) {
-      stoppedAtSeconds = seconds;
-    } else {
-      secondsOffset = seconds - clock.nanos() / NANOS_PER_SECOND;
-    }
-  }
-
-  private LocalDateTime date() {
-    return LocalDateTime.ofEpochSecond(epochSeconds(), 0, ZoneOffset.UTC);
-  }
-
-  private void setDate(LocalDateTime date) {
-    setEpochSeconds(date.toEpochSecond(ZoneOffset.UTC));
+    return (cmos[REGISTER_B] & B_SET) != 0;
   }
 
   // Time
@@ -236,7 +197,7 @@ public final class RealTimeClock implements PortDevice, TimedDevice {
       deadline = CRYSTAL.nanosAt((CRYSTAL.ticksAt(seenNanos) / periodTicks() + 1) * periodTicks());
     }
     if ((enabled & (ALARM | UPDATE_ENDED)) != 0 && !stopped()) {
-      deadline = Math.min(deadline, (seenNanos / NANOS_PER_SECOND + 1) * NANOS_PER_SECOND);
+      deadline = Math.min(deadline, (seconds(seenNanos) + 1) * NANOS_PER_SECOND);
     }
     return deadline;
   }
@@ -250,8 +211,8 @@ public final class RealTimeClock implements PortDevice, TimedDevice {
     if (period != 0 && CRYSTAL.ticksAt(seenNanos) / period != CRYSTAL.ticksAt(nowNanos) / period) {
       cmos[REGISTER_C] |= PERIODIC;
     }
-    long from = seenNanos / NANOS_PER_SECOND;
-    long to = nowNanos / NANOS_PER_SECOND;
+    long from = seconds(seenNanos);
+    long to = seconds(nowNanos);
     if (from != to && !stopped()) {
       cmos[REGISTER_C] |= UPDATE_ENDED;
       if (alarmBetween(from + 1, to)) {
@@ -275,20 +236,22 @@ public final class RealTimeClock implements PortDevice, TimedDevice {
   private boolean alarmBetween(long fromSecond, long toSecond) {
     long secondsPerDay = 86_400;
     long last = Math.min(toSecond, fromSecond + secondsPerDay - 1);
+    byte[] shown = new byte[cmos.length];
     for (long second = fromSecond; second <= last; second++) {
-      LocalDateTime date = LocalDateTime.ofEpochSecond(second + secondsOffset, 0, ZoneOffset.UTC);
-      if (alarmMatches(1, DateField.SECOND, date)
-          && alarmMatches(3, DateField.MINUTE, date)
-          && alarmMatches(5, DateField.HOUR, date)) {
+      CalendarRegisters.store(dateAt(second), shown, cmos[REGISTER_B]);
+      if (alarmMatches(CalendarRegisters.SECONDS, shown)
+          && alarmMatches(CalendarRegisters.MINUTES, shown)
+          && alarmMatches(CalendarRegisters.HOURS, shown)) {
         return true;
       }
     }
     return false;
   }
 
-  private boolean alarmMatches(int alarmIndex, DateField field, LocalDateTime date) {
-    int raw = cmos[alarmIndex] & 0xFF;
-    return (raw & ALARM_ANY) == ALARM_ANY || raw == encode(field.ordinal(), field.get(date));
+  /** The alarm of a register is in the next one; its top two bits set mean "any". */
+  private boolean alarmMatches(int register, byte[] shown) {
+    int alarm = cmos[register + 1];
+    return (alarm & ALARM_ANY) == ALARM_ANY || alarm == shown[register];
   }
 
   private void updateInterrupt() {

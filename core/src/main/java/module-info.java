@@ -11,5 +11,4 @@ module memvisor.core {
   exports memvisor.lab.guest;
   exports memvisor.memory;
   exports memvisor.paging;
-  exports memvisor.tlb;
 }

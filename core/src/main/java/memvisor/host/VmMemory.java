@@ -364,7 +364,6 @@ public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
     tables.clear();
     frames.drain(hpa -> host.free(hpa, vmId, TransitionReason.VM_CLOSED));
     placer.close();
-    host.unregister(this);
   }
 
   private void requireOpen() {

@@ -1,5 +1,6 @@
 package memvisor.mmu;
 
+import java.util.List;
 import memvisor.tlb.TranslationResult;
 
 /** A technique's handling of one vCPU's memory exits. */
@@ -23,4 +24,10 @@ public interface VcpuMmu {
 
   /** A tracked guest-physical range was written: resynchronise what was derived from it. */
   void trackedWrite(long gpa, int sizeBytes);
+
+  /**
+   * The derived entries that stand behind an address now, the root's first: shadow entries of
+   * {@code gva}, or nested entries of {@code gpa}; empty where the technique derives nothing.
+   */
+  List<DerivedEntry> derivedPath(long gva, long gpa);
 }

@@ -11,4 +11,5 @@ module memvisor.core {
   exports memvisor.lab.guest;
   exports memvisor.memory;
   exports memvisor.paging;
+  exports memvisor.tlb;
 }

@@ -1,5 +1,7 @@
 package memvisor.host;
 
+import java.util.ArrayList;
+import java.util.List;
 import java.util.SplittableRandom;
 import memvisor.memory.FrameRole;
 import memvisor.memory.GuestMemoryMap;
@@ -28,6 +30,7 @@ public final class HostMemory implements AutoCloseable {
   private final BuddyAllocator frames;
   private final Ledger ledger;
   private final SplittableRandom random;
+  private final List<VmMemory> vms = new ArrayList<>();
   private int window;
   private int lastVmId;
   private boolean closed;
@@ -100,7 +103,9 @@ public final class HostMemory implements AutoCloseable {
               .formatted(map.sizeBytes(), options.sizeBytes()));
     }
     try {
-      return new VmMemory(this, nextVmId(), map, placement);
+      VmMemory vm = new VmMemory(this, nextVmId(), map, placement);
+      register(vm);
+      return vm;
     } catch (OutOfMemoryError e) {
       throw new HostMemoryException(
           "the Java heap is too small for the map of a VM with %d bytes; raise -Xmx or give the VM"
@@ -108,6 +113,15 @@ public final class HostMemory implements AutoCloseable {
               + " less memory",
           e);
     }
+  }
+
+  private synchronized void register(VmMemory vm) {
+    vms.add(vm);
+  }
+
+  /** Forgets a VM that gave back all it had. */
+  synchronized void unregister(VmMemory vm) {
+    vms.remove(vm);
   }
 
   private synchronized int nextVmId() {
@@ -210,12 +224,21 @@ public final class HostMemory implements AutoCloseable {
     }
   }
 
-  /** Unmaps the arena. Every VM must be closed before: their addresses die with it. */
+  /**
+   * Closes what VMs are left and unmaps the arena. None of their vCPUs or devices may still run:
+   * host addresses they hold would no longer exist.
+   */
   @Override
-  public synchronized void close() {
-    if (!closed) {
+  public void close() {
+    // Outside the lock: a VM takes its own lock first and then this one.
+    openVms().forEach(VmMemory::close);
+    synchronized (this) {
       closed = true;
       arena.close();
     }
+  }
+
+  private synchronized List<VmMemory> openVms() {
+    return List.copyOf(vms);
   }
 }

@@ -2,7 +2,9 @@ package memvisor.host;
 
 import java.util.Arrays;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
+import java.util.TreeSet;
 import java.util.function.LongSupplier;
 import memvisor.memory.FrameRole;
 
@@ -150,9 +152,11 @@ public final class Ledger {
       }
     }
     compare("machine", totals, roles);
-    for (Map.Entry<Integer, long[]> vm : totalsByVm.entrySet()) {
-      long[] counted = byVm.getOrDefault(vm.getKey(), new long[ROLES.length]);
-      compare("vm " + vm.getKey(), vm.getValue(), counted);
+    Set<Integer> vmIds = new TreeSet<>(totalsByVm.keySet());
+    vmIds.addAll(byVm.keySet());
+    for (int vmId : vmIds) {
+      long[] none = new long[ROLES.length];
+      compare("vm " + vmId, totalsByVm.getOrDefault(vmId, none), byVm.getOrDefault(vmId, none));
     }
     long sum = Arrays.stream(totals).sum();
     if (sum != owner.length) {

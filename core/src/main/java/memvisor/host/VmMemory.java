@@ -364,6 +364,7 @@ public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
     tables.clear();
     frames.drain(hpa -> host.free(hpa, vmId, TransitionReason.VM_CLOSED));
     placer.close();
+    host.unregister(this);
   }
 
   private void requireOpen() {

@@ -219,9 +219,27 @@ class BadImageTest {
     }
   }
 
+  @ParameterizedTest
+  @MethodSource("goodImages")
+  void anImageGivenToAnyProtocolIsLoadedOrRefused(byte[] image) {
+    for (BootProtocol protocol : BootProtocol.values()) {
+      loadOrRefuse(protocol, image, protocol.toString());
+      loadOrRefuse(protocol, new byte[0], protocol + " empty");
+      loadOrRefuse(protocol, Images.pattern(9000, 2), protocol + " noise");
+    }
+  }
+
   private void loadOrRefuse(byte[] image, String context) {
     try {
-      EntryState entry = BootLoader.load(BootRequest.of(image), vm);
+      loadOrRefuse(BootLoader.protocolOf(image), image, context);
+    } catch (BootException refused) {
+      assertThat(refused).as(context).hasMessageMatching("[^\n]{10,300}");
+    }
+  }
+
+  private void loadOrRefuse(BootProtocol protocol, byte[] image, String context) {
+    try {
+      EntryState entry = BootLoader.load(protocol, BootRequest.of(image), vm);
       assertThat(entry.rip()).as(context).isNotNegative();
     } catch (BootException refused) {
       assertThat(refused).as(context).hasMessageMatching("[^\n]{10,300}");

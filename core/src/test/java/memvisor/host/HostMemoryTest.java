@@ -264,4 +264,55 @@ class HostMemoryTest {
       assertThat(partition.slice()).isPresent();
     }
   }
+
+  @Test
+  void aMachineThatClosesEndsTheVmsLeftOnIt() {
+    HostMemory host = HostMemory.create(64 * FRAME);
+    VmMemory vm = host.createVm(ramOf(8), Placement.SCATTERED);
+    vm.writeValue(0, 8, 5);
+    host.close();
+    assertThat(vm.peek(0)).isEqualTo(Backing.NO_FRAME);
+    assertThat(vm.readValue(0, 8)).isZero();
+    assertThatThrownBy(() -> vm.writeValue(0, 8, 5))
+        .isInstanceOf(IllegalStateException.class)
+        .hasMessage("vm 1 is closed");
+    assertThatThrownBy(() -> host.createVm(ramOf(8), Placement.CONTIGUOUS))
+        .isInstanceOf(IllegalStateException.class)
+        .hasMessage("machine memory is closed");
+  }
+
+  @Test
+  void aFrameMayOnlyBeFreedByItsOwnerAndOnce() {
+    try (HostMemory host = HostMemory.create(64 * FRAME)) {
+      VmMemory one = host.createVm(ramOf(8), Placement.SCATTERED);
+      VmMemory two = host.createVm(ramOf(8), Placement.SCATTERED);
+      long table = one.allocateTable(FrameRole.SHADOW_TABLE);
+      assertThatThrownBy(() -> two.freeTable(table))
+          .isInstanceOf(IllegalStateException.class)
+          .hasMessageContaining("vm 2");
+      assertThatThrownBy(() -> host.free(table, two.vmId(), TransitionReason.FREED))
+          .isInstanceOf(IllegalStateException.class)
+          .hasMessageContaining("another owner");
+      one.freeTable(table);
+      assertThatThrownBy(() -> one.freeTable(table)).isInstanceOf(IllegalStateException.class);
+      assertThatThrownBy(() -> host.free(table, one.vmId(), TransitionReason.FREED))
+          .isInstanceOf(IllegalStateException.class)
+          .hasMessageContaining("released a free frame");
+      host.audit();
+    }
+  }
+
+  @Test
+  void aSharedFrameIsFreeOnlyAfterItsLastReference() {
+    Ledger ledger = new Ledger(4, () -> 17);
+    ledger.assign(2, 1, 9, FrameRole.GUEST_PAGE, TransitionReason.POPULATED);
+    ledger.retain(2);
+    assertThat(ledger.release(2, 9, TransitionReason.FREED)).isFalse();
+    assertThat(ledger.describe(2))
+        .isEqualTo(new FrameRecord(2, 9, FrameRole.GUEST_PAGE, 1, TransitionReason.POPULATED, 17));
+    assertThat(ledger.release(2, 9, TransitionReason.FREED)).isTrue();
+    assertThat(ledger.describe(2).role()).isEqualTo(FrameRole.FREE);
+    assertThat(ledger.usage(9).total()).isZero();
+    ledger.audit();
+  }
 }

@@ -9,10 +9,11 @@ import java.util.Optional;
 import memvisor.app.cli.guest.FetchedGuest;
 import memvisor.app.cli.guest.Initramfs;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
+import picocli.CommandLine.TypeConversionException;
 
 /** {@code memvisor guest initrd}: packs an initial RAM disk from files. */
 @Command(
@@ -51,8 +52,9 @@ final class GuestInitrdCommand implements Runnable {
   @Option(
       names = "--add",
       paramLabel = "SRC:DST",
+      converter = AdditionConverter.class,
       description = "Put the file or directory SRC at DST, an absolute path in the guest.")
-  private List<String> additions = List.of();
+  private List<Addition> additions = List.of();
 
   @Option(
       names = "--init",
@@ -74,8 +76,8 @@ final class GuestInitrdCommand implements Runnable {
       if (init.isPresent()) {
         archive.init(Files.readAllBytes(init.get()));
       }
-      for (String addition : additions) {
-        add(archive, addition);
+      for (Addition addition : additions) {
+        archive.add(addition.source(), addition.target());
       }
       archive.write(output);
       PrintWriter out = spec.commandLine().getOut();
@@ -87,13 +89,24 @@ final class GuestInitrdCommand implements Runnable {
     }
   }
 
-  private void add(Initramfs archive, String addition) throws IOException {
-    int colon = addition.lastIndexOf(':');
-    if (colon <= 0 || !addition.startsWith("/", colon + 1)) {
-      throw new ParameterException(
-          spec.commandLine(),
-          "--add takes SRC:DST with an absolute DST, like ./data:/data, not '" + addition + "'");
+  /**
+   * A file to pack.
+   *
+   * @param source a file or directory of the host
+   * @param target an absolute path in the guest
+   */
+  record Addition(Path source, String target) {}
+
+  /** Reads SRC:DST. */
+  static final class AdditionConverter implements ITypeConverter<Addition> {
+    @Override
+    public Addition convert(String text) {
+      int colon = text.lastIndexOf(':');
+      if (colon <= 0 || !text.startsWith("/", colon + 1)) {
+        throw new TypeConversionException(
+            "give SRC:DST with an absolute DST, like ./data:/data, not '" + text + "'");
+      }
+      return new Addition(Path.of(text.substring(0, colon)), text.substring(colon + 1));
     }
-    archive.add(Path.of(addition.substring(0, colon)), addition.substring(colon + 1));
   }
 }

@@ -122,12 +122,7 @@ final class ControlRegisters {
       }
     }
     paging.setCr3(cr3);
-    boolean keep = tagged && value < 0;
-    if (c.intercepts().cr3()) {
-      c.monitor.cr3Written(keep);
-    } else {
-      c.unit.cr3Loaded(keep);
-    }
+    rootChanged(tagged && value < 0);
     return MicroOp.END;
   }
 
@@ -234,6 +229,15 @@ final class ControlRegisters {
       c.monitor.pagingControlsWritten();
     } else {
       c.unit.controlsChanged();
+    }
+  }
+
+  /** CR3 has a new value. */
+  void rootChanged(boolean keepTranslations) {
+    if (c.intercepts().cr3()) {
+      c.monitor.cr3Written(keepTranslations);
+    } else {
+      c.unit.cr3Loaded(keepTranslations);
     }
   }
 

@@ -1,5 +1,7 @@
 package memvisor.cpu.x86;
 
+import java.util.Arrays;
+
 /**
  * x87 state and MXCSR (Intel SDM vol. 1, 8.1 and 10.2), and the scratch operand of the SSE
  * operations.
@@ -55,6 +57,16 @@ final class FpuState {
     lastOpcode = 0;
     lastInstruction = 0;
     lastData = 0;
+  }
+
+  /** RESET (SDM vol. 3A, table 10-1): every register holds +0. */
+  void reset() {
+    initialize();
+    mxcsr = MXCSR_RESET;
+    control = 0x40;
+    emptyMask = 0;
+    Arrays.fill(significand, 0);
+    Arrays.fill(signExponent, 0);
   }
 
   int statusWord() {

@@ -201,4 +201,57 @@ final class Msrs {
     }
     return c.monitor.writeMsr(index, v);
   }
+
+  // ---- from outside ------------------------------------------------------------------------
+
+  void reset() {
+    star = 0;
+    lstar = 0;
+    cstar = 0;
+    fmask = 0;
+    kernelGsBase = 0;
+    sysenterCs = 0;
+    sysenterEsp = 0;
+    sysenterEip = 0;
+    tscAux = 0;
+    tscAdjust = 0;
+    pat = PAT_RESET;
+    tscOffset = 0;
+  }
+
+  /** Reads a register that {@link RegisterFile} shows. */
+  long get(RegisterName name) {
+    return switch (name) {
+      case STAR -> star;
+      case LSTAR -> lstar;
+      case CSTAR -> cstar;
+      case FMASK -> fmask;
+      case KERNEL_GS_BASE -> kernelGsBase;
+      case SYSENTER_CS -> sysenterCs;
+      case SYSENTER_ESP -> sysenterEsp;
+      case SYSENTER_EIP -> sysenterEip;
+      case PAT -> pat;
+      case TSC_AUX -> tscAux;
+      case TSC_ADJUST -> tscAdjust;
+      default -> tscOffset;
+    };
+  }
+
+  /** Writes a register unchecked. */
+  void set(RegisterName name, long v) {
+    switch (name) {
+      case STAR -> star = v;
+      case LSTAR -> lstar = v;
+      case CSTAR -> cstar = v;
+      case FMASK -> fmask = v;
+      case KERNEL_GS_BASE -> kernelGsBase = v;
+      case SYSENTER_CS -> sysenterCs = v;
+      case SYSENTER_ESP -> sysenterEsp = v;
+      case SYSENTER_EIP -> sysenterEip = v;
+      case PAT -> pat = v;
+      case TSC_AUX -> tscAux = v;
+      case TSC_ADJUST -> tscAdjust = v;
+      default -> tscOffset = v;
+    }
+  }
 }

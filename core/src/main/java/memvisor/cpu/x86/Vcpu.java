@@ -186,6 +186,7 @@ public final class Vcpu implements TranslationListener {
     this.unit = unit;
     this.monitor = monitor;
     this.code = new CodeCache(machine);
+    reset();
   }
 
   // ---- model -------------------------------------------------------------------------------
@@ -203,6 +204,18 @@ public final class Vcpu implements TranslationListener {
     model = newModel;
     features = newModel.featureBits();
     paging.setPhysicalAddressBits(newModel.physicalAddressBits());
+  }
+
+  /** Puts the processor into the state after RESET; the model stays. */
+  public void reset() {
+    ResetState.apply(this);
+    fpu.reset();
+    updateAttention();
+  }
+
+  /** The registers, for set-up and inspection while the processor does not run. */
+  public RegisterFile registers() {
+    return new RegisterFile(this);
   }
 
   /** Whether a feature is advertised, and hence enabled. */

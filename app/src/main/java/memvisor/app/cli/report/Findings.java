@@ -1,0 +1,36 @@
+package memvisor.app.cli.report;
+
+import java.util.Comparator;
+import java.util.List;
+import java.util.Locale;
+import java.util.stream.Collectors;
+import memvisor.lab.CycleModel;
+import memvisor.lab.RunResult;
+
+/** What a comparison says, in sentences. */
+public final class Findings {
+  private Findings() {}
+
+  /** One sentence on one workload: the order of the techniques by modelled cycles. */
+  public static String of(String workload, List<RunResult> runs, CycleModel model) {
+    List<RunResult> ordered =
+        runs.stream().sorted(Comparator.comparingDouble(model::cycles)).toList();
+    if (ordered.size() < 2) {
+      return workload + ": one run only, nothing to compare.";
+    }
+    double best = model.cycles(ordered.getFirst());
+    String others =
+        ordered.stream()
+            .skip(1)
+            .map(run -> run.technique() + " " + times(model.cycles(run) / best))
+            .collect(Collectors.joining(", "));
+    String sentence =
+        "%s: cheapest under %s; %s.".formatted(workload, ordered.getFirst().technique(), others);
+    boolean agree = runs.stream().map(RunResult::check).distinct().count() == 1;
+    return agree ? sentence : sentence + " THE TECHNIQUES DISAGREE: the checksums differ.";
+  }
+
+  private static String times(double ratio) {
+    return String.format(Locale.ROOT, ratio < 10 ? "%.2f times" : "%.0f times", ratio);
+  }
+}

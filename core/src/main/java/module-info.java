@@ -5,11 +5,16 @@ module memvisor.core {
 
   exports memvisor.address;
   exports memvisor.boot;
+  exports memvisor.cpu.x86;
   exports memvisor.cpu.x86.asm;
+  exports memvisor.device;
   exports memvisor.host;
   exports memvisor.lab;
   exports memvisor.lab.guest;
+  exports memvisor.machine;
+  exports memvisor.machine.pc;
   exports memvisor.memory;
+  exports memvisor.mmu;
   exports memvisor.paging;
   exports memvisor.tlb;
 }

@@ -156,7 +156,7 @@ public final class Vcpu implements TranslationListener {
   final MachineMemory machine;
 
   final Msrs msrs = new Msrs(this);
-  final ControlRegisters controls = new ControlRegisters(this);
+  final ControlRegisters controls;
   final ExceptionDelivery exceptions = new ExceptionDelivery(this);
   final StackCursor stack = new StackCursor(this);
 
@@ -182,6 +182,7 @@ public final class Vcpu implements TranslationListener {
   /** A processor in the state after RESET, with memory reached through {@code unit}. */
   public Vcpu(MachineMemory machine, TranslationUnit unit, Monitor monitor) {
     paging = unit.guest();
+    controls = new ControlRegisters(this);
     this.machine = machine;
     this.unit = unit;
     this.monitor = monitor;
@@ -467,6 +468,11 @@ public final class Vcpu implements TranslationListener {
   public void setInterruptLine(boolean raised) {
     interruptLine = raised;
     updateAttention();
+  }
+
+  /** Whether RFLAGS.IF lets interrupts through. */
+  public boolean interruptsEnabled() {
+    return (flags.system & Flags.IF) != 0;
   }
 
   /** Makes {@link #run} return BUDGET soon; may be called by any thread. */

@@ -1,0 +1,82 @@
+package memvisor.machine.pc;
+
+import memvisor.cpu.x86.CpuModel;
+import memvisor.device.interrupt.LocalApic;
+import memvisor.machine.ClockMode;
+import memvisor.machine.TechniqueKind;
+import memvisor.tlb.TlbConfiguration;
+
+/**
+ * What a PC is made of.
+ *
+ * @param memoryBytes guest memory, holes excluded
+ * @param technique how its memory is virtualized
+ * @param cpu what CPUID says, and the processor obeys
+ * @param clock where time comes from
+ * @param tlb geometry of the TLBs and paging-structure caches
+ * @param hugePages whether host memory backs the guest with 2 MiB frames where it can; otherwise
+ *     its frames are deliberately scattered
+ * @param nestedFiveLevels 5-level instead of 4-level nested tables
+ * @param npt AMD's nested-table format instead of Intel's EPT
+ * @param epochSeconds what the real-time clock shows at power-on, in seconds since 1970
+ */
+public record PcConfiguration(
+    long memoryBytes,
+    TechniqueKind technique,
+    CpuModel cpu,
+    ClockMode clock,
+    TlbConfiguration tlb,
+    boolean hugePages,
+    boolean nestedFiveLevels,
+    boolean npt,
+    long epochSeconds) {
+  /** 2026-01-01 00:00:00 UTC: runs with a virtual clock begin there, so that they repeat. */
+  public static final long FIXED_EPOCH_SECONDS = 1_767_225_600L;
+
+  /** One tick of the time-stamp counter is one nanosecond of the machine's clock. */
+  private static final long TSC_HZ = 1_000_000_000L;
+
+  /** A PC with defaults for everything but these. */
+  public static PcConfiguration of(long memoryBytes, TechniqueKind technique, ClockMode clock) {
+    return new PcConfiguration(
+        memoryBytes,
+        technique,
+        CpuModel.atom().withClock(TSC_HZ, LocalApic.CRYSTAL_HZ),
+        clock,
+        TlbConfiguration.DEFAULT,
+        false,
+        false,
+        false,
+        FIXED_EPOCH_SECONDS);
+  }
+
+  /** The same with another processor model. */
+  public PcConfiguration withCpu(CpuModel newCpu) {
+    return new PcConfiguration(
+        memoryBytes, technique, newCpu, clock, tlb, hugePages, nestedFiveLevels, npt, epochSeconds);
+  }
+
+  /** The same with another TLB geometry. */
+  public PcConfiguration withTlb(TlbConfiguration newTlb) {
+    return new PcConfiguration(
+        memoryBytes, technique, cpu, clock, newTlb, hugePages, nestedFiveLevels, npt, epochSeconds);
+  }
+
+  /** The same with huge-page backing on or off. */
+  public PcConfiguration withHugePages(boolean newHugePages) {
+    return new PcConfiguration(
+        memoryBytes, technique, cpu, clock, tlb, newHugePages, nestedFiveLevels, npt, epochSeconds);
+  }
+
+  /** The same with another form of nested tables. */
+  public PcConfiguration withNested(boolean fiveLevels, boolean newNpt) {
+    return new PcConfiguration(
+        memoryBytes, technique, cpu, clock, tlb, hugePages, fiveLevels, newNpt, epochSeconds);
+  }
+
+  /** The same with another date. */
+  public PcConfiguration withEpochSeconds(long newEpochSeconds) {
+    return new PcConfiguration(
+        memoryBytes, technique, cpu, clock, tlb, hugePages, nestedFiveLevels, npt, newEpochSeconds);
+  }
+}

@@ -1,0 +1,382 @@
+package memvisor.machine.pc;
+
+import java.time.Instant;
+import java.util.List;
+import java.util.concurrent.locks.LockSupport;
+import memvisor.boot.BootLoader;
+import memvisor.boot.BootRequest;
+import memvisor.boot.EntryState;
+import memvisor.boot.GuestLayout;
+import memvisor.cpu.x86.RegisterFile;
+import memvisor.cpu.x86.RegisterName;
+import memvisor.cpu.x86.RunExit;
+import memvisor.cpu.x86.SegmentName;
+import memvisor.cpu.x86.SegmentState;
+import memvisor.cpu.x86.Vcpu;
+import memvisor.device.ByteSink;
+import memvisor.device.PowerEvents;
+import memvisor.device.acpi.AcpiPlatform;
+import memvisor.device.acpi.AcpiTables;
+import memvisor.device.interrupt.ProcessorEvents;
+import memvisor.host.HostMemory;
+import memvisor.host.VmMemory;
+import memvisor.machine.ClockMode;
+import memvisor.machine.ExitReason;
+import memvisor.machine.ExitStatistics;
+import memvisor.machine.MachineClock;
+import memvisor.machine.RunOutcome;
+import memvisor.mmu.Technique;
+import memvisor.mmu.VcpuMmu;
+import memvisor.paging.PagingState;
+import memvisor.tlb.TranslationUnit;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One virtual PC with one vCPU, on a share of a {@link HostMemory}.
+ *
+ * <p>Build it, {@link #boot} an image, then {@link #run} until the outcome. Everything happens on
+ * the thread that calls {@code run}; other threads may send serial input, press the power button or
+ * stop it. Between two calls of {@code run} the machine stands at a block boundary and can be
+ * inspected.
+ */
+public final class PcMachine implements AutoCloseable {
+  /**
+   * Instructions per slice while the clock is real: a timer is at most this late, about a third of
+   * a millisecond when interpreting 60 M instructions per second.
+   */
+  private static final long REAL_SLICE = 20_000;
+
+  /**
+   * Instructions per slice while the clock is virtual, where the next deadline bounds it anyway.
+   */
+  private static final long VIRTUAL_SLICE = 10_000_000;
+
+  /**
+   * How long an idle guest without any deadline sleeps before it looks around: for stop requests.
+   */
+  private static final long IDLE_NANOS = 50_000_000;
+
+  private static final List<SegmentName> DATA_SEGMENTS =
+      List.of(SegmentName.ES, SegmentName.SS, SegmentName.DS, SegmentName.FS, SegmentName.GS);
+
+  private final PcConfiguration configuration;
+  private final VmMemory memory;
+  private final PagingState guest = new PagingState();
+  private final TranslationUnit unit;
+  private final Technique technique;
+  private final VcpuMmu mmu;
+  private final ExitStatistics exits = new ExitStatistics();
+  private final MachineClock clock;
+  private final PcBoard board;
+  private final Vcpu vcpu;
+  private final Boundary boundary = new Boundary();
+  private @Nullable RunOutcome outcome;
+  private volatile boolean stopRequested;
+  private volatile @Nullable Thread idle;
+
+  /**
+   * Builds a machine and gives it memory.
+   *
+   * @param serialOutput takes what the guest sends on COM1
+   * @param debugOutput takes what the guest writes to the debug console, port E9h
+   */
+  public PcMachine(
+      PcConfiguration configuration, HostMemory host, ByteSink serialOutput, ByteSink debugOutput) {
+    this.configuration = configuration;
+    memory =
+        host.createVm(
+            GuestLayout.of(configuration.memoryBytes()),
+            Techniques.placement(configuration.technique(), configuration.hugePages()));
+    unit = new TranslationUnit(host.machine(), guest, configuration.tlb());
+    technique = Techniques.create(configuration, memory);
+    mmu = technique.attach(unit, guest);
+    clock = new MachineClock(configuration.clock());
+    board =
+        new PcBoard(
+            new PcBoard.Surroundings(
+                clock::nanos,
+                configuration.cpu().tscHz(),
+                Instant.ofEpochSecond(configuration.epochSeconds()),
+                configuration.memoryBytes(),
+                new Power(),
+                new Signals(),
+                this::wake,
+                serialOutput,
+                debugOutput));
+    ExitReason nestedFault = Techniques.nestedFaultReason(configuration.technique());
+    PcMonitor monitor = new PcMonitor(board, mmu, exits, nestedFault, boundary);
+    vcpu = new Vcpu(host.machine(), unit, monitor);
+    clock.attach(vcpu::instructions);
+    vcpu.setModel(configuration.cpu());
+    vcpu.setIntercepts(technique.intercepts());
+    unit.setListener(vcpu);
+    memory.setDerivedMappings(new MemoryChanges(technique, memory, vcpu));
+    memory.setWriteObserver(new OutsideWrites(technique, memory, vcpu));
+  }
+
+  // ---- starting ------------------------------------------------------------------------------
+
+  /**
+   * Loads an image with its ACPI tables and sets the vCPU to its entry.
+   *
+   * @throws memvisor.boot.ImageFormatException if the image is damaged or unknown
+   * @throws memvisor.boot.BootException if it does not fit this machine
+   */
+  public void boot(BootRequest request) {
+    byte[] tables = AcpiTables.build(AcpiPlatform.pc(PcBoard.VCPU_COUNT), GuestLayout.ACPI_BASE);
+    memory.load(GuestLayout.ACPI_BASE, tables, 0, tables.length);
+    enter(BootLoader.load(request.withRsdp(GuestLayout.ACPI_BASE), memory));
+  }
+
+  private void enter(EntryState entry) {
+    RegisterFile r = vcpu.registers();
+    r.set(RegisterName.EFER, entry.efer());
+    r.set(RegisterName.CR4, entry.cr4());
+    r.set(RegisterName.CR3, entry.cr3());
+    r.set(RegisterName.CR0, entry.cr0());
+    r.set(RegisterName.GDTR_BASE, entry.gdtBase());
+    r.set(RegisterName.GDTR_LIMIT, entry.gdtLimit());
+    r.setSegment(SegmentName.CS, hidden(entry.code()));
+    for (SegmentName name : DATA_SEGMENTS) {
+      r.setSegment(name, hidden(entry.data()));
+    }
+    r.setSegment(SegmentName.TR, hidden(entry.task()));
+    r.set(RegisterName.RAX, entry.registers().rax());
+    r.set(RegisterName.RBX, entry.registers().rbx());
+    r.set(RegisterName.RSI, entry.registers().rsi());
+    r.set(RegisterName.RDI, entry.registers().rdi());
+    r.set(RegisterName.RSP, entry.registers().rsp());
+    r.set(RegisterName.RFLAGS, 2);
+    r.set(RegisterName.RIP, entry.rip());
+  }
+
+  private static SegmentState hidden(memvisor.boot.SegmentState state) {
+    return new SegmentState(state.selector(), state.base(), state.limit(), state.attributes());
+  }
+
+  // ---- running -------------------------------------------------------------------------------
+
+  /**
+   * Runs until the guest ends, somebody stops it, or {@code maxInstructions} more have retired.
+   *
+   * @param maxNanos wall time to run at most
+   */
+  public RunOutcome run(long maxInstructions, long maxNanos) {
+    long lastInstruction = saturatedSum(instructions(), maxInstructions);
+    long lastNanos = saturatedSum(System.nanoTime(), maxNanos);
+    while (true) {
+      RunOutcome ended = outcome;
+      if (ended != null) {
+        return ended;
+      }
+      if (stopRequested) {
+        stopRequested = false;
+        return new RunOutcome.Stopped();
+      }
+      if (instructions() >= lastInstruction || System.nanoTime() >= lastNanos) {
+        return new RunOutcome.LimitReached();
+      }
+      slice(lastInstruction - instructions(), lastNanos);
+    }
+  }
+
+  private static long saturatedSum(long a, long b) {
+    long sum = a + b;
+    return sum < a ? Long.MAX_VALUE : sum;
+  }
+
+  /** Lets timers act, runs the vCPU to the next deadline, and handles why it came back. */
+  private void slice(long budget, long lastNanos) {
+    board.timed().advance(clock.nanos());
+    vcpu.setInterruptLine(board.interrupts().interruptPending());
+    RunExit exit = vcpu.run(Math.min(budget, sliceLength()));
+    switch (exit) {
+      case BUDGET, STOPPED -> {}
+      case HALTED -> halted(lastNanos);
+      case SHUTDOWN -> {
+        exits.count(ExitReason.TRIPLE_FAULT, instructions(), 0);
+        outcome = new RunOutcome.Died("triple fault: an exception could not be delivered");
+      }
+      case FAILED -> outcome = new RunOutcome.Died(String.valueOf(vcpu.failure()));
+    }
+  }
+
+  private long sliceLength() {
+    if (clock.mode() == ClockMode.REAL) {
+      return REAL_SLICE;
+    }
+    long deadline = board.timed().nextDeadlineNanos();
+    return Math.clamp(deadline - clock.nanos(), 1, VIRTUAL_SLICE);
+  }
+
+  private void halted(long lastNanos) {
+    exits.count(ExitReason.HLT, instructions(), 0);
+    long deadline = board.timed().nextDeadlineNanos();
+    boolean waitsForever = deadline == Long.MAX_VALUE;
+    if (waitsForever && !vcpu.interruptsEnabled()) {
+      outcome = new RunOutcome.Died("halted with interrupts disabled: nothing can wake it");
+      return;
+    }
+    if (clock.mode() == ClockMode.VIRTUAL && !waitsForever) {
+      clock.skipTo(deadline);
+      return;
+    }
+    long wait = waitsForever ? IDLE_NANOS : Math.min(IDLE_NANOS, deadline - clock.nanos());
+    sleep(Math.min(wait, lastNanos - System.nanoTime()));
+  }
+
+  private void sleep(long nanos) {
+    if (nanos <= 0) {
+      return;
+    }
+    idle = Thread.currentThread();
+    if (!stopRequested && !board.interrupts().interruptPending()) {
+      LockSupport.parkNanos(nanos);
+    }
+    idle = null;
+  }
+
+  private void wake() {
+    vcpu.kick();
+    Thread sleeper = idle;
+    if (sleeper != null) {
+      LockSupport.unpark(sleeper);
+    }
+  }
+
+  /** Makes {@link #run} return {@link RunOutcome.Stopped}; from any thread. */
+  public void stop() {
+    stopRequested = true;
+    wake();
+  }
+
+  /** Sends bytes to the guest's COM1; from any thread. */
+  public void sendSerial(byte[] bytes) {
+    board.serial().receive(bytes);
+  }
+
+  /** Presses the ACPI power button; while the machine is not running. */
+  public void pressPowerButton() {
+    board.pressPowerButton();
+  }
+
+  // ---- inspecting ----------------------------------------------------------------------------
+
+  /** Instructions retired so far. */
+  public long instructions() {
+    return vcpu.instructions();
+  }
+
+  /** The machine's clock. */
+  public MachineClock clock() {
+    return clock;
+  }
+
+  /** Exits so far. */
+  public ExitStatistics exits() {
+    return exits;
+  }
+
+  /** The memory-management unit, with its counters. */
+  public TranslationUnit unit() {
+    return unit;
+  }
+
+  /** The technique. */
+  public Technique technique() {
+    return technique;
+  }
+
+  /** The technique's side of the vCPU. */
+  public VcpuMmu mmu() {
+    return mmu;
+  }
+
+  /** Guest memory. */
+  public VmMemory memory() {
+    return memory;
+  }
+
+  /** What it was built from. */
+  public PcConfiguration configuration() {
+    return configuration;
+  }
+
+  /** The guest's paging registers. */
+  public PagingState paging() {
+    return guest;
+  }
+
+  /** The vCPU's registers. */
+  public RegisterFile registers() {
+    return vcpu.registers();
+  }
+
+  /** The devices' address ranges, for {@code info mtree}. */
+  PcBoard board() {
+    return board;
+  }
+
+  /** Gives every frame back. */
+  @Override
+  public void close() {
+    memory.close();
+  }
+
+  private final class Power implements PowerEvents {
+    @Override
+    public void powerOff() {
+      end(new RunOutcome.PoweredOff());
+    }
+
+    @Override
+    public void reset() {
+      end(new RunOutcome.Reset());
+    }
+
+    @Override
+    public void debugExit(int value) {
+      end(new RunOutcome.DebugExit(value));
+    }
+
+    private void end(RunOutcome how) {
+      outcome = how;
+      boundary.endSlice();
+    }
+  }
+
+  private final class Signals implements ProcessorEvents {
+    @Override
+    public void interruptRequested() {
+      boundary.endSlice();
+    }
+
+    @Override
+    public void nmi() {
+      boundary.endSlice();
+    }
+
+    @Override
+    public void init() {
+      outcome = new RunOutcome.Reset();
+      boundary.endSlice();
+    }
+
+    @Override
+    public void startUp(int vector) {
+      // The bootstrap processor never waits for SIPI.
+    }
+  }
+
+  private final class Boundary implements PcMonitor.Processor {
+    @Override
+    public long instructions() {
+      return vcpu.instructions();
+    }
+
+    @Override
+    public void endSlice() {
+      vcpu.kick();
+    }
+  }
+}

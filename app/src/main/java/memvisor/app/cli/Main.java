@@ -16,10 +16,16 @@ import picocli.CommandLine.Spec;
     versionProvider = VersionText.class,
     synopsisSubcommandLabel = "COMMAND",
     description = "Runs guest operating systems and shows what their memory does.",
-    subcommands = {GuestCommand.class, CompletionCommand.class, HelpCommand.class},
+    subcommands = {
+      WalkCommand.class,
+      GuestCommand.class,
+      CompletionCommand.class,
+      HelpCommand.class
+    },
     footer = {
       "",
       "Start here:",
+      "  memvisor walk                how one address is translated, step by step",
       "  memvisor guest fetch         get Debian's kernel and a small user space",
       "  memvisor COMMAND --help      what a command does, with examples",
       "",

@@ -6,13 +6,18 @@ import memvisor.lab.RunResult;
 
 /**
  * A dot plot in SVG: a row per workload, a mark per technique on one axis. Marks differ in colour
- * and in shape. On a logarithmic axis a mark at the left edge means zero.
+ * and in shape. A row's marks are set off from one another a little, so that equal values show. A
+ * logarithmic axis gets a place for zero at its left where there is one.
  */
 final class DotPlot {
   private static final int LABEL_WIDTH = 110;
   private static final int PLOT_WIDTH = 520;
   private static final int RIGHT_MARGIN = 40;
-  private static final int ROW_HEIGHT = 28;
+  private static final int ROW_HEIGHT = 34;
+
+  /** How far the marks of two techniques in a row lie apart. */
+  private static final double OFFSET = 5;
+
   private static final int TOP = 8;
   private static final int AXIS_HEIGHT = 26;
 
@@ -20,6 +25,7 @@ final class DotPlot {
   private final List<RunResult> runs;
   private final List<String> techniques;
   private final List<String> workloads;
+  private final boolean zeroes;
   private final double low;
   private final double high;
   private final StringBuilder svg = new StringBuilder();
@@ -32,8 +38,10 @@ final class DotPlot {
     double largest = runs.stream().mapToDouble(metric.value()).max().orElse(1);
     double smallest =
         runs.stream().mapToDouble(metric.value()).filter(v -> v > 0).min().orElse(largest);
+    zeroes = runs.stream().mapToDouble(metric.value()).anyMatch(v -> v == 0);
     if (metric.logarithmic()) {
-      low = Math.floor(Math.log10(smallest > 0 ? smallest : 1));
+      double lowest = Math.floor(Math.log10(smallest > 0 ? smallest : 1));
+      low = zeroes ? lowest - 1 : lowest;
       high = Math.max(low + 1, Math.ceil(Math.log10(largest > 0 ? largest : 1)));
     } else {
       low = 0;
@@ -68,7 +76,9 @@ final class DotPlot {
       double position = low + (high - low) * tick / ticks;
       double x = LABEL_WIDTH + (position - low) / (high - low) * PLOT_WIDTH;
       String label =
-          metric.logarithmic() ? power((int) Math.round(position)) : Metric.format(position);
+          metric.logarithmic() && !(tick == 0 && zeroes)
+              ? power((int) Math.round(position))
+              : Metric.format(tick == 0 ? 0 : position);
       text("<line class='grid' x1='%.1f' x2='%.1f' y1='%d' y2='%d'/>", x, x, TOP, bottom);
       text("<text class='tick' x='%.1f' y='%d'>%s</text>", x, bottom + 17, label);
     }
@@ -102,18 +112,19 @@ final class DotPlot {
   }
 
   private void mark(RunResult run, int y) {
+    int technique = techniques.indexOf(run.technique());
     double value = metric.value().applyAsDouble(run);
     double position = metric.logarithmic() ? (value > 0 ? Math.log10(value) : low) : value;
     double x = LABEL_WIDTH + (position - low) / (high - low) * PLOT_WIDTH;
     text(
-        "<g class='t%d' transform='translate(%.1f %d)'><title>%s, %s: %s</title>%s</g>",
-        techniques.indexOf(run.technique()),
+        "<g class='t%d' transform='translate(%.1f %.1f)'><title>%s, %s: %s</title>%s</g>",
+        technique,
         x,
-        y,
+        y + (technique - (techniques.size() - 1) / 2.0) * OFFSET,
         run.workload(),
         run.technique(),
         Metric.format(value),
-        shape(techniques.indexOf(run.technique())));
+        shape(technique));
   }
 
   /** The mark of the n-th technique, about the origin. */

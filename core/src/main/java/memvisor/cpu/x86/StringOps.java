@@ -88,7 +88,7 @@ final class StringOps {
       if (count == 0) {
         return NEXT;
       }
-      long elements = count;
+      long elements = count < 0 ? Long.MAX_VALUE : count; // unsigned
       if (reads()) {
         elements = Math.min(elements, elementsInPage(c.gpr[Vcpu.RSI], stride));
       }

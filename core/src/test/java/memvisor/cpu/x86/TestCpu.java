@@ -43,11 +43,17 @@ final class TestCpu {
 
   final TestMachine machine = new TestMachine(16 << 20);
   final long baseHpa = 4 << 20;
-  final TestMonitor monitor = new TestMonitor();
+  final TestMonitor monitor;
   final TranslationUnit unit = new TranslationUnit(machine.memory(), new PagingState());
-  final Vcpu c = new Vcpu(machine.memory(), unit, monitor);
+  final Vcpu c;
 
   TestCpu() {
+    this(new TestMonitor());
+  }
+
+  TestCpu(TestMonitor monitor) {
+    this.monitor = monitor;
+    c = new Vcpu(machine.memory(), unit, monitor);
     unit.partition(baseHpa, MEMORY_BYTES);
     unit.setListener(c);
     buildTables();

@@ -1,5 +1,6 @@
 package memvisor.mmu;
 
+import java.util.List;
 import java.util.SortedMap;
 import memvisor.memory.VmBacking;
 import memvisor.paging.PagingState;
@@ -92,6 +93,11 @@ public final class ShadowTechnique implements Technique {
   /** Throws every shadow entry away; the guest cannot tell. */
   public synchronized void dropAll() {
     tables.dropAll();
+  }
+
+  /** What each guest root in the cache costs, by ascending guest frame. */
+  public synchronized List<ShadowRootCost> rootCosts() {
+    return ShadowCosts.of(tables.pages);
   }
 
   @Override

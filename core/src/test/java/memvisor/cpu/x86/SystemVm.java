@@ -81,7 +81,6 @@ final class SystemVm {
     }
     vm.write64(TSS + 4, STACK0);
     vm.write64(TSS + 36, IST1);
-    vm.write8(GATE_TARGET, 0xF4);
     RegisterFile r = vm.tables();
     r.set(RegisterName.CR4, PagingState.CR4_PAE | PagingState.CR4_PGE);
     r.set(RegisterName.CR3, PML4);
@@ -144,6 +143,8 @@ final class SystemVm {
   }
 
   private void descriptors() {
+    write8(GATE_TARGET, 0xF4);
+    write32(TSS + 100, 104 << 16);
     descriptor(CODE64, 0, 0xFFFFF, 0xA09B);
     descriptor(DATA, 0, 0xFFFFF, 0xC093);
     descriptor(CODE32, 0, 0xFFFFF, 0xC09B);

@@ -187,7 +187,6 @@ public final class Vcpu implements TranslationListener {
     this.unit = unit;
     this.monitor = monitor;
     this.code = new CodeCache(machine);
-    this.controls = new ControlRegisters(this);
     reset();
   }
 

@@ -29,7 +29,11 @@ final class PagingStructureCache {
     return new SetAssociativeCache(entries == 0 ? 0 : 1, entries);
   }
 
-  /** Walks {@code address}, from the lowest cached table, and remembers the tables it passed. */
+  /**
+   * Walks {@code address}, from the lowest cached table, and remembers the tables it passed. A
+   * fault is never concluded from what is cached: the walk is made again from the root, so that a
+   * guest sees the same faults whatever is cached, and none that a retry would not give.
+   */
   int translate(Walker walker, long address, int access) {
     PagingFormat format = walker.format();
     if (!format.covers(address)) {
@@ -47,7 +51,11 @@ final class PagingStructureCache {
         break;
       }
     }
-    if (start == format.levels()) {
+    if (outcome != Walker.MAPPED) {
+      if (start != format.levels()) {
+        drop(address);
+      }
+      start = format.levels();
       outcome = walker.translate(address, access);
     }
     if (outcome == Walker.MAPPED) {
@@ -65,6 +73,12 @@ final class PagingStructureCache {
         cache.target[slot] = format.tableAddress(walker.entry(level));
         cache.detail[slot] = walker.grantedAbove(level - 1);
       }
+    }
+  }
+
+  private void drop(long address) {
+    for (int level = 2; level < byLevel.length; level++) {
+      byLevel[level].dropPage(address, space);
     }
   }
 

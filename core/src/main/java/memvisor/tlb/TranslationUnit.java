@@ -1,6 +1,5 @@
 package memvisor.tlb;
 
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.Consumer;
@@ -50,20 +49,14 @@ public final class TranslationUnit {
 
   private final MachineMemory machine;
   private final PagingState guest;
-  private final AddressSpace space = new AddressSpace();
   private final AddressSpace structureSpace = new AddressSpace();
-  private final Tlb instructionTlb;
-  private final Tlb dataTlb;
-  private final Tlb secondTlb;
+  private final CombinedTlb tlb;
   private final PagingStructureCache structures;
   private final Stage hostStage;
   private final Stage partitionStage;
   private final Stage nestedStage;
   private final PartitionDimension partition = new PartitionDimension();
   private final NestedDimension nested;
-
-  /** Pages that the TLBs hold in pieces smaller than their size. */
-  private final LargePageFilter fractured = new LargePageFilter();
 
   /** Large pages of which the listener may hold 4 KiB pieces. */
   private final LargePageFilter handedOut = new LargePageFilter();
@@ -79,9 +72,6 @@ public final class TranslationUnit {
 
   private PagingState registers;
   private int tag;
-
-  /** Entries of more than one tag may be cached. */
-  private boolean severalTags;
 
   private AccessRules rules = AccessRules.EPT;
   private boolean paging;
@@ -109,9 +99,7 @@ public final class TranslationUnit {
   public TranslationUnit(MachineMemory machine, PagingState guest, TlbConfiguration configuration) {
     this.machine = machine;
     this.guest = guest;
-    instructionTlb = new Tlb(configuration.instruction(), space);
-    dataTlb = new Tlb(configuration.data(), space);
-    secondTlb = new Tlb(configuration.second(), space);
+    tlb = new CombinedTlb(configuration);
     structures = new PagingStructureCache(configuration.structures(), structureSpace);
     nested = new NestedDimension(machine, configuration);
     hostStage = Stage.over(machine, new HostDimension(machine));
@@ -179,7 +167,6 @@ public final class TranslationUnit {
     dimension = newStage.dimension();
     walker = newStage.walker();
     registers = newRegisters;
-    severalTags |= tag != newTag;
     tag = newTag;
     if (!sameRegime) {
       invalidateAll();
@@ -209,43 +196,37 @@ public final class TranslationUnit {
       result.kind = TranslationResult.TRAPPED;
       return;
     }
-    Tlb first = (access & Access.FETCH) != 0 ? instructionTlb : dataTlb;
+    Tlb first = tlb.first(access);
     if (first.find(gva)) {
       if (serves(first, access)) {
         firstHits++;
         answer(first, gva, result);
         return;
       }
-      dropExactPage(gva);
-    } else if (secondTlb.find(gva)) {
-      if (serves(secondTlb, access)) {
+      tlb.dropEntry(gva);
+    } else if (tlb.second().find(gva)) {
+      if (serves(tlb.second(), access)) {
         secondHits++;
-        enterPiece(
-            first,
-            gva,
-            secondTlb.hpa(gva),
-            secondTlb.gpa(gva),
-            secondTlb.sizeLog2(),
-            secondTlb.flags());
-        answer(secondTlb, gva, result);
+        tlb.promote(first, gva);
+        answer(tlb.second(), gva, result);
         return;
       }
-      dropExactPage(gva);
+      tlb.dropEntry(gva);
     }
     walk(gva, access, first, result);
   }
 
   /** Whether the entry found allows the access: if not, only a walk can say what happens. */
-  private boolean serves(Tlb tlb, int access) {
-    int flags = tlb.flags();
+  private boolean serves(Tlb found, int access) {
+    int flags = found.flags();
     return rules.allows(flags & Rights.ALL, access)
         && dimension.allows(flags >>> Tlb.DIMENSION_SHIFT & Rights.ALL, access)
         && ((access & Access.WRITE) == 0 || (flags & Tlb.DIRTY) != 0);
   }
 
-  private void answer(Tlb tlb, long gva, TranslationResult result) {
-    result.mapped(tlb.hpa(gva), tlb.gpa(gva));
-    handedOut.note(gva, tlb.flags() >>> Tlb.PAGE_SIZE_SHIFT);
+  private void answer(Tlb found, long gva, TranslationResult result) {
+    result.mapped(found.hpa(gva), found.gpa(gva));
+    handedOut.note(gva, found.flags() >>> Tlb.PAGE_SIZE_SHIFT);
   }
 
   private void walk(long gva, int access, Tlb first, TranslationResult result) {
@@ -256,13 +237,13 @@ public final class TranslationUnit {
     if (paging) {
       int outcome = structures.translate(walker, gva, access);
       if (outcome == Walker.UNREACHABLE) {
-        nestedFault(result);
+        nestedFault(gva, result);
         return;
       }
       if (outcome != Walker.MAPPED) {
         pageFaults++;
         result.pageFault(rules.errorCode(access, outcome));
-        forgetFaultingPage(gva);
+        forgetFaulting(gva);
         return;
       }
       gpa = walker.physicalAddress(gva);
@@ -277,7 +258,7 @@ public final class TranslationUnit {
       result.mapped(dimension.hpa, dimension.isGuestPhysical() ? gpa : -1);
       handedOut.note(gva, sizeLog2);
     } else {
-      nestedFault(result);
+      nestedFault(gva, result);
     }
   }
 
@@ -291,30 +272,26 @@ public final class TranslationUnit {
       flags &= ~Tlb.DIRTY;
     }
     int sizeLog2 = Math.min(guestSizeLog2, dimension.sizeLog2);
-    enterPiece(first, gva, dimension.hpa, gpa, sizeLog2, flags);
-    enterPiece(secondTlb, gva, dimension.hpa, gpa, sizeLog2, flags);
+    tlb.enter(first, gva, dimension.hpa, gpa, sizeLog2, flags);
   }
 
-  private void enterPiece(Tlb tlb, long gva, long hpa, long gpa, int sizeLog2, int flags) {
-    int entered = tlb.fill(gva, hpa, gpa, sizeLog2, flags);
-    int pageSizeLog2 = flags >>> Tlb.PAGE_SIZE_SHIFT;
-    if (entered < pageSizeLog2) {
-      fractured.note(gva, pageSizeLog2);
-    }
-  }
-
-  /** A page fault invalidates what is cached for its address (SDM vol. 3A, 4.10.4.1). */
-  private void forgetFaultingPage(long gva) {
-    dropExactPage(gva);
+  /**
+   * A fault, of either dimension, invalidates what would be used for its address (SDM vol. 3A,
+   * 4.10.4.1; vol. 3C, 29.4.3.1). Kernels widen rights without INVLPG and rely on it. The
+   * paging-structure caches have seen to themselves.
+   */
+  private void forgetFaulting(long gva) {
+    tlb.dropEntry(gva);
     if (listener != null) {
       listener.pageInvalidated(gva);
     }
   }
 
-  private void nestedFault(TranslationResult result) {
+  private void nestedFault(long gva, TranslationResult result) {
     nestedFaults++;
     result.nestedFault(
         dimension.faultGpa, dimension.faultQualification, dimension.faultMisconfiguration);
+    forgetFaulting(gva);
   }
 
   // ---- what the guest does (the vCPU) ---------------------------------------------------------
@@ -329,7 +306,7 @@ public final class TranslationUnit {
     if (!keepTranslations) {
       flushes++;
       int pcid = registers.pcid();
-      space.flushPcid(pcid);
+      tlb.flushPcid(pcid);
       structureSpace.flushPcid(pcid);
     } else if (same) {
       return;
@@ -369,30 +346,16 @@ public final class TranslationUnit {
     if (paging) {
       walker.load(registers);
     }
-    space.select(tag, registers.pcid());
+    tlb.select(tag, registers.pcid());
     structureSpace.select(tag, registers.pcid());
   }
 
   /** INVLPG: the page in the current PCID or global, and all its paging-structure entries. */
   public void invalidatePage(long gva) {
     pageInvalidations++;
-    dropPage(gva);
+    tlb.dropPage(gva);
     structureSpace.flushPcid(structureSpace.pcid());
     notifyPageInvalidated(gva);
-  }
-
-  private void dropPage(long gva) {
-    if (fractured.mayCover(gva)) {
-      flushCurrentTag();
-    } else {
-      dropExactPage(gva);
-    }
-  }
-
-  private void dropExactPage(long gva) {
-    instructionTlb.dropPage(gva);
-    dataTlb.dropPage(gva);
-    secondTlb.dropPage(gva);
   }
 
   /**
@@ -402,7 +365,7 @@ public final class TranslationUnit {
   public void invalidatePcid(int type, int pcid, long gva) {
     switch (type) {
       case 0 -> {
-        if (pcid == space.pcid()) {
+        if (pcid == tlb.pcid()) {
           invalidatePage(gva);
         } else {
           flushPcid(pcid);
@@ -411,12 +374,13 @@ public final class TranslationUnit {
       case 1 -> flushPcid(pcid);
       case 2 -> {
         flushes++;
-        flushCurrentTag();
+        tlb.flushTag(tag);
+        structureSpace.flushTag(tag);
         notifyAllInvalidated();
       }
       case 3 -> {
         flushes++;
-        space.flushNonGlobal();
+        tlb.flushNonGlobal();
         structureSpace.flushNonGlobal();
         notifyAllInvalidated();
       }
@@ -426,18 +390,10 @@ public final class TranslationUnit {
 
   private void flushPcid(int pcid) {
     flushes++;
-    space.flushPcid(pcid);
+    tlb.flushPcid(pcid);
     structureSpace.flushPcid(pcid);
-    if (pcid == space.pcid()) {
+    if (pcid == tlb.pcid()) {
       notifyAllInvalidated();
-    }
-  }
-
-  private void flushCurrentTag() {
-    space.flushTag(tag);
-    structureSpace.flushTag(tag);
-    if (!severalTags) {
-      fractured.clear();
     }
   }
 
@@ -452,16 +408,14 @@ public final class TranslationUnit {
   }
 
   private void flushSpaces() {
-    space.flushEverything();
+    tlb.flushEverything();
     structureSpace.flushEverything();
-    fractured.clear();
-    severalTags = false;
   }
 
   /** Everything of one tag, globals and guest-physical mappings included (INVVPID, INVEPT). */
   public void invalidateTag(int whichTag) {
     flushes++;
-    space.flushTag(whichTag);
+    tlb.flushTag(whichTag);
     structureSpace.flushTag(whichTag);
     nested.invalidateTag(whichTag);
     if (whichTag == tag) {
@@ -480,9 +434,7 @@ public final class TranslationUnit {
     }
     pageInvalidations++;
     long end = gpa + sizeBytes;
-    instructionTlb.dropGuestPhysical(gpa, end);
-    dataTlb.dropGuestPhysical(gpa, end);
-    secondTlb.dropGuestPhysical(gpa, end);
+    tlb.dropGuestPhysical(gpa, end);
     nested.dropGuestPhysical(gpa, end);
     notifyAllInvalidated();
   }
@@ -539,11 +491,7 @@ public final class TranslationUnit {
 
   /** What the TLBs hold for {@code gva} in the current address space; looking counts as use. */
   public List<CachedTranslation> cached(long gva) {
-    List<CachedTranslation> entries = new ArrayList<>();
-    instructionTlb.describe("L1I", gva, entries);
-    dataTlb.describe("L1D", gva, entries);
-    secondTlb.describe("L2", gva, entries);
-    return entries;
+    return tlb.describe(gva);
   }
 
   /**

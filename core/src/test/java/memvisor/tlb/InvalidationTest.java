@@ -210,6 +210,30 @@ class InvalidationTest {
   }
 
   @Test
+  void aRightWidenedAboveTheLeafNeedsNoInvalidation() {
+    long directory = guest.tables.format().tableAddress(guest.tables.get(GVA, 2));
+    guest.tables.set(GVA, 2, guest.tables.format().tableEntry(directory, Rights.READ));
+    assertThat(gpa(GVA)).isEqualTo(OLD);
+    guest.tables.set(GVA, 2, guest.tables.format().tableEntry(directory, Rights.ALL));
+    assertThat(NestedGuest.translate(unit, GVA, Access.WRITE).kind)
+        .isEqualTo(TranslationResult.MAPPED);
+  }
+
+  @Test
+  void aWidenedNestedRightNeedsNoInvalidation() {
+    NestedGuest.translate(unit, GVA, Access.WRITE);
+    guest.nested.map(NEW, 1, guest.hpa(NEW), Rights.READ);
+    guest.tables.map(GVA, 1, NEW, Rights.ALL);
+    unit.invalidatePage(GVA);
+    assertThat(gpa(GVA)).isEqualTo(NEW);
+    assertThat(NestedGuest.translate(unit, GVA, Access.WRITE).kind)
+        .isEqualTo(TranslationResult.NESTED_FAULT);
+    guest.nested.map(NEW, 1, guest.hpa(NEW), Rights.ALL);
+    assertThat(NestedGuest.translate(unit, GVA, Access.WRITE).kind)
+        .isEqualTo(TranslationResult.MAPPED);
+  }
+
+  @Test
   void aPageFaultDropsTheEntryOfItsPage() {
     assertThat(gpa(GVA)).isEqualTo(OLD);
     guest.tables.map(GVA, 1, NEW, Rights.READ);

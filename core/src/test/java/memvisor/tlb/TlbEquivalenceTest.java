@@ -83,6 +83,8 @@ class TlbEquivalenceTest {
         case 2 -> changeHost(unit);
         case 3 -> changeControls(unit, bare);
         case 4 -> changeLarge(unit);
+        case 8 -> widen();
+        case 9 -> changeUpperRights(unit);
         default -> access(unit, bare, "seed=%d step=%d".formatted(seed, step));
       }
     }
@@ -161,6 +163,27 @@ class TlbEquivalenceTest {
     long entry = format.leafEntry((long) random.nextInt(64) << 12, 1, anyRights());
     spaces[current].set(gva, 1, random.nextInt(4) == 0 ? 0 : entry);
     unit.invalidatePage(gva | random.nextInt(4096));
+  }
+
+  /** Grants writes and fetches at every level, which needs no INVLPG: no fault is cached. */
+  private void widen() {
+    long gva = anyPage();
+    for (int level = 1; level <= 4; level++) {
+      long entry = spaces[current].get(gva, level);
+      if (spaces[current].format().isPresent(entry)) {
+        spaces[current].set(gva, level, (entry | 2) & Long.MAX_VALUE);
+      }
+    }
+  }
+
+  /** Changes the rights of a whole region and flushes everything. */
+  private void changeUpperRights(TranslationUnit unit) {
+    long gva = anyPage();
+    int level = 2 + random.nextInt(3);
+    PagingFormat format = spaces[current].format();
+    long table = format.tableAddress(spaces[current].get(gva, level));
+    spaces[current].set(gva, level, format.tableEntry(table, anyRights()));
+    unit.invalidatePcid(2, 0, 0);
   }
 
   /** Changes a 2 MiB leaf and executes INVLPG somewhere inside. */

@@ -23,6 +23,7 @@ import memvisor.host.VmMemory;
 import memvisor.machine.ClockMode;
 import memvisor.machine.ExitReason;
 import memvisor.machine.ExitStatistics;
+import memvisor.machine.GuestState;
 import memvisor.machine.MachineClock;
 import memvisor.machine.RunOutcome;
 import memvisor.mmu.Technique;
@@ -310,6 +311,12 @@ public final class PcMachine implements AutoCloseable {
   /** The vCPU's registers. */
   public RegisterFile registers() {
     return vcpu.registers();
+  }
+
+  /** Everything the guest could find out about itself now, condensed for comparing runs. */
+  public GuestState state() {
+    return new GuestState(
+        instructions(), vcpu.registers().hash(), GuestState.hashMemory(memory));
   }
 
   /** The devices' address ranges, for {@code info mtree}. */

@@ -408,6 +408,41 @@ class WalkerTest {
     assertThat(tables.get(GVA, 4) & 0x60).isZero();
   }
 
+  @Test
+  void anEntryThatChangesDuringTheWalkIsWalkedAgain() {
+    Tables tables = Tables.inMachine(machine, format(PagingMode.LEVELS_4));
+    tables.map(GVA, 1, 0x5000, Rights.ALL);
+    Walker walker = walker(tables.state(BITS));
+    int[] leaves = {0};
+    walker.setListener(
+        (from, level, entry) -> {
+          if (level == 1 && leaves[0]++ == 0) {
+            tables.map(GVA, 1, 0x6000, Rights.ALL);
+          }
+        });
+    assertThat(walker.translate(GVA, Access.WRITE)).isEqualTo(Walker.MAPPED);
+    assertThat(walker.physicalAddress(GVA)).isEqualTo(0x6000);
+    assertThat(leaves[0]).isEqualTo(2);
+    assertThat(tables.get(GVA, 1) & 0x60).isEqualTo(0x60);
+  }
+
+  @Test
+  void aFlagThatAnotherProcessorSetsMeanwhileIsKeptWithoutANewWalk() {
+    Tables tables = Tables.inMachine(machine, format(PagingMode.LEVELS_4));
+    tables.map(GVA, 1, 0x5000, Rights.ALL);
+    Walker walker = walker(tables.state(BITS));
+    walker.setListener(
+        (from, level, entry) -> {
+          if (level == 1) {
+            tables.set(GVA, 1, entry | 0x40);
+          }
+        });
+    assertThat(walker.translate(GVA, Access.READ)).isEqualTo(Walker.MAPPED);
+    assertThat(walker.references()).isEqualTo(4);
+    assertThat(tables.get(GVA, 1) & 0x60).isEqualTo(0x60);
+    assertThat(walker.isDirty()).isTrue();
+  }
+
   // ---- EPT -----------------------------------------------------------------------------------
 
   /** SDM vol. 3C, 29.3.3.1, for a 4 KiB leaf. */

@@ -279,6 +279,30 @@ class InvalidationTest {
   }
 
   @Test
+  void aNestedInvalidationDropsCachedNestedTables() {
+    TranslationUnit separate =
+        guest.unit(
+            new TlbConfiguration(
+                List.of(),
+                List.of(),
+                List.of(),
+                List.of(),
+                TlbConfiguration.PagingStructures.NONE,
+                TlbConfiguration.DEFAULT.nestedStructures()));
+    assertThat(NestedGuest.translate(separate, GVA, 0).gpa).isEqualTo(OLD);
+    assertThat(separate.counters().nestedStructureHits()).isPositive();
+    long table = guest.nestedFormat.tableAddress(guest.nested.get(0, 2));
+    guest.nested.set(0, 2, 0);
+    guest.nested.map(OLD, 1, guest.hpa(NEW), Rights.ALL);
+    assertThat(guest.nestedFormat.tableAddress(guest.nested.get(0, 2))).isNotEqualTo(table);
+    separate.invalidateNested(0, 1 << 21);
+    TranslationResult result = NestedGuest.translate(separate, GVA, 0);
+    assertThat(result.kind)
+        .as("the new table maps no guest table")
+        .isEqualTo(TranslationResult.NESTED_FAULT);
+  }
+
+  @Test
   void hostTablesOfDifferentTagsDoNotMeet() {
     NestedGuest other = NestedGuest.fourOnFour();
     PagingFormat format = PagingFormat.x86(PagingMode.LEVELS_4, NestedGuest.BITS, true, true);

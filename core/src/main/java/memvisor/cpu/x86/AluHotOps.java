@@ -7,34 +7,19 @@ import org.jspecify.annotations.Nullable;
  * form lets HotSpot compile each without a switch.
  *
  * <p>The second operand is {@code gpr[source] + immediate}: one of the two is always zero, so the
- * register and the immediate form are one class. Memory sources are loaded first.
+ * register and the immediate form are one class. Forms with memory are in {@link AluMemoryOps}.
  */
 final class AluHotOps {
   private AluHotOps() {}
 
   /** A specialised operation, or null if the form is not a hot one. */
   static @Nullable MicroOp create(Instruction i, int operation, Operand d, Operand s) {
-    if (d.kind == Operand.MEMORY) {
-      return operation == AluOps.CMP ? compareMemory(i, d, s) : null;
-    }
-    if (s.kind == Operand.MEMORY) {
-      return switch (d.kind) {
-        case Operand.REGISTER64 -> load64(i, operation, d.register, s.memory);
-        case Operand.REGISTER32 -> load32(i, operation, d.register, s.memory);
-        default -> null;
-      };
+    if (d.kind == Operand.MEMORY || s.kind == Operand.MEMORY) {
+      return AluMemoryOps.create(i, operation, d, s);
     }
     return switch (d.kind) {
       case Operand.REGISTER64 -> register64(i, operation, d.register, s);
       case Operand.REGISTER32 -> register32(i, operation, d.register, s);
-      default -> null;
-    };
-  }
-
-  private static @Nullable MicroOp compareMemory(Instruction i, Operand d, Operand s) {
-    return switch (d.size) {
-      case 8 -> new CompareMemory64(i, d.memory, s);
-      case 4 -> new CompareMemory32(i, d.memory, s);
       default -> null;
     };
   }
@@ -71,32 +56,6 @@ final class AluHotOps {
     };
   }
 
-  private static @Nullable MicroOp load64(
-      Instruction i, int operation, int register, EffectiveAddress memory) {
-    return switch (operation) {
-      case AluOps.ADD -> new AddLoad64(i, register, memory);
-      case AluOps.SUB -> new SubLoad64(i, register, memory);
-      case AluOps.CMP -> new CmpLoad64(i, register, memory);
-      case AluOps.AND -> new AndLoad64(i, register, memory);
-      case AluOps.OR -> new OrLoad64(i, register, memory);
-      case AluOps.XOR -> new XorLoad64(i, register, memory);
-      default -> null;
-    };
-  }
-
-  private static @Nullable MicroOp load32(
-      Instruction i, int operation, int register, EffectiveAddress memory) {
-    return switch (operation) {
-      case AluOps.ADD -> new AddLoad32(i, register, memory);
-      case AluOps.SUB -> new SubLoad32(i, register, memory);
-      case AluOps.CMP -> new CmpLoad32(i, register, memory);
-      case AluOps.AND -> new AndLoad32(i, register, memory);
-      case AluOps.OR -> new OrLoad32(i, register, memory);
-      case AluOps.XOR -> new XorLoad32(i, register, memory);
-      default -> null;
-    };
-  }
-
   /** A register destination with a register or immediate source. */
   private abstract static class Binary extends MicroOp {
     final int register;
@@ -112,31 +71,7 @@ final class AluHotOps {
   }
 
   /** A register destination with a memory source. */
-  private abstract static class Load extends MicroOp {
-    final int register;
-    final EffectiveAddress memory;
-
-    Load(Instruction i, int register, EffectiveAddress memory) {
-      super(i.offset, i.length);
-      this.register = register;
-      this.memory = memory;
-    }
-  }
-
   /** A memory operand compared with a register or immediate. */
-  private abstract static class CompareMemory extends MicroOp {
-    final EffectiveAddress memory;
-    final int source;
-    final long immediate;
-
-    CompareMemory(Instruction i, EffectiveAddress memory, Operand source) {
-      super(i.offset, i.length);
-      this.memory = memory;
-      this.source = source.register;
-      this.immediate = source.value;
-    }
-  }
-
   private abstract static class Unary extends MicroOp {
     final int register;
 
@@ -263,125 +198,6 @@ final class AluHotOps {
     }
   }
 
-  static final class AddLoad64 extends Load {
-    AddLoad64(Instruction i, int register, EffectiveAddress memory) {
-      super(i, register, memory);
-    }
-
-    @Override
-    int execute(Vcpu c) {
-      long[] gpr = c.gpr;
-      long b = c.load64(memory.linear(c, 8, false));
-      if (c.fault != 0) {
-        return FAULT;
-      }
-      long a = gpr[register];
-      long r = a + b;
-      gpr[register] = r;
-      c.flags.add(a, b, r);
-      return NEXT;
-    }
-  }
-
-  static final class SubLoad64 extends Load {
-    SubLoad64(Instruction i, int register, EffectiveAddress memory) {
-      super(i, register, memory);
-    }
-
-    @Override
-    int execute(Vcpu c) {
-      long[] gpr = c.gpr;
-      long b = c.load64(memory.linear(c, 8, false));
-      if (c.fault != 0) {
-        return FAULT;
-      }
-      long a = gpr[register];
-      long r = a - b;
-      gpr[register] = r;
-      c.flags.sub(a, b, r);
-      return NEXT;
-    }
-  }
-
-  static final class CmpLoad64 extends Load {
-    CmpLoad64(Instruction i, int register, EffectiveAddress memory) {
-      super(i, register, memory);
-    }
-
-    @Override
-    int execute(Vcpu c) {
-      long[] gpr = c.gpr;
-      long b = c.load64(memory.linear(c, 8, false));
-      if (c.fault != 0) {
-        return FAULT;
-      }
-      long a = gpr[register];
-      long r = a - b;
-      c.flags.sub(a, b, r);
-      return NEXT;
-    }
-  }
-
-  static final class AndLoad64 extends Load {
-    AndLoad64(Instruction i, int register, EffectiveAddress memory) {
-      super(i, register, memory);
-    }
-
-    @Override
-    int execute(Vcpu c) {
-      long[] gpr = c.gpr;
-      long b = c.load64(memory.linear(c, 8, false));
-      if (c.fault != 0) {
-        return FAULT;
-      }
-      long a = gpr[register];
-      long r = a & b;
-      gpr[register] = r;
-      c.flags.logic(r);
-      return NEXT;
-    }
-  }
-
-  static final class OrLoad64 extends Load {
-    OrLoad64(Instruction i, int register, EffectiveAddress memory) {
-      super(i, register, memory);
-    }
-
-    @Override
-    int execute(Vcpu c) {
-      long[] gpr = c.gpr;
-      long b = c.load64(memory.linear(c, 8, false));
-      if (c.fault != 0) {
-        return FAULT;
-      }
-      long a = gpr[register];
-      long r = a | b;
-      gpr[register] = r;
-      c.flags.logic(r);
-      return NEXT;
-    }
-  }
-
-  static final class XorLoad64 extends Load {
-    XorLoad64(Instruction i, int register, EffectiveAddress memory) {
-      super(i, register, memory);
-    }
-
-    @Override
-    int execute(Vcpu c) {
-      long[] gpr = c.gpr;
-      long b = c.load64(memory.linear(c, 8, false));
-      if (c.fault != 0) {
-        return FAULT;
-      }
-      long a = gpr[register];
-      long r = a ^ b;
-      gpr[register] = r;
-      c.flags.logic(r);
-      return NEXT;
-    }
-  }
-
   static final class Inc64 extends Unary {
     Inc64(Instruction i, int register) {
       super(i, register);
@@ -410,23 +226,6 @@ final class AluHotOps {
       long r = a - 1;
       gpr[register] = r;
       c.flags.dec(a, r);
-      return NEXT;
-    }
-  }
-
-  static final class CompareMemory64 extends CompareMemory {
-    CompareMemory64(Instruction i, EffectiveAddress memory, Operand source) {
-      super(i, memory, source);
-    }
-
-    @Override
-    int execute(Vcpu c) {
-      long a = c.load64(memory.linear(c, 8, false));
-      if (c.fault != 0) {
-        return FAULT;
-      }
-      long b = c.gpr[source] + immediate;
-      c.flags.sub(a, b, a - b);
       return NEXT;
     }
   }
@@ -548,125 +347,6 @@ final class AluHotOps {
     }
   }
 
-  static final class AddLoad32 extends Load {
-    AddLoad32(Instruction i, int register, EffectiveAddress memory) {
-      super(i, register, memory);
-    }
-
-    @Override
-    int execute(Vcpu c) {
-      long[] gpr = c.gpr;
-      int b = (int) c.load32(memory.linear(c, 4, false));
-      if (c.fault != 0) {
-        return FAULT;
-      }
-      int a = (int) gpr[register];
-      int r = a + b;
-      gpr[register] = r & 0xFFFF_FFFFL;
-      c.flags.add(a, b, r);
-      return NEXT;
-    }
-  }
-
-  static final class SubLoad32 extends Load {
-    SubLoad32(Instruction i, int register, EffectiveAddress memory) {
-      super(i, register, memory);
-    }
-
-    @Override
-    int execute(Vcpu c) {
-      long[] gpr = c.gpr;
-      int b = (int) c.load32(memory.linear(c, 4, false));
-      if (c.fault != 0) {
-        return FAULT;
-      }
-      int a = (int) gpr[register];
-      int r = a - b;
-      gpr[register] = r & 0xFFFF_FFFFL;
-      c.flags.sub(a, b, r);
-      return NEXT;
-    }
-  }
-
-  static final class CmpLoad32 extends Load {
-    CmpLoad32(Instruction i, int register, EffectiveAddress memory) {
-      super(i, register, memory);
-    }
-
-    @Override
-    int execute(Vcpu c) {
-      long[] gpr = c.gpr;
-      int b = (int) c.load32(memory.linear(c, 4, false));
-      if (c.fault != 0) {
-        return FAULT;
-      }
-      int a = (int) gpr[register];
-      int r = a - b;
-      c.flags.sub(a, b, r);
-      return NEXT;
-    }
-  }
-
-  static final class AndLoad32 extends Load {
-    AndLoad32(Instruction i, int register, EffectiveAddress memory) {
-      super(i, register, memory);
-    }
-
-    @Override
-    int execute(Vcpu c) {
-      long[] gpr = c.gpr;
-      int b = (int) c.load32(memory.linear(c, 4, false));
-      if (c.fault != 0) {
-        return FAULT;
-      }
-      int a = (int) gpr[register];
-      int r = a & b;
-      gpr[register] = r & 0xFFFF_FFFFL;
-      c.flags.logic(r);
-      return NEXT;
-    }
-  }
-
-  static final class OrLoad32 extends Load {
-    OrLoad32(Instruction i, int register, EffectiveAddress memory) {
-      super(i, register, memory);
-    }
-
-    @Override
-    int execute(Vcpu c) {
-      long[] gpr = c.gpr;
-      int b = (int) c.load32(memory.linear(c, 4, false));
-      if (c.fault != 0) {
-        return FAULT;
-      }
-      int a = (int) gpr[register];
-      int r = a | b;
-      gpr[register] = r & 0xFFFF_FFFFL;
-      c.flags.logic(r);
-      return NEXT;
-    }
-  }
-
-  static final class XorLoad32 extends Load {
-    XorLoad32(Instruction i, int register, EffectiveAddress memory) {
-      super(i, register, memory);
-    }
-
-    @Override
-    int execute(Vcpu c) {
-      long[] gpr = c.gpr;
-      int b = (int) c.load32(memory.linear(c, 4, false));
-      if (c.fault != 0) {
-        return FAULT;
-      }
-      int a = (int) gpr[register];
-      int r = a ^ b;
-      gpr[register] = r & 0xFFFF_FFFFL;
-      c.flags.logic(r);
-      return NEXT;
-    }
-  }
-
   static final class Inc32 extends Unary {
     Inc32(Instruction i, int register) {
       super(i, register);
@@ -695,23 +375,6 @@ final class AluHotOps {
       int r = a - 1;
       gpr[register] = r & 0xFFFF_FFFFL;
       c.flags.dec(a, r);
-      return NEXT;
-    }
-  }
-
-  static final class CompareMemory32 extends CompareMemory {
-    CompareMemory32(Instruction i, EffectiveAddress memory, Operand source) {
-      super(i, memory, source);
-    }
-
-    @Override
-    int execute(Vcpu c) {
-      int a = (int) c.load32(memory.linear(c, 4, false));
-      if (c.fault != 0) {
-        return FAULT;
-      }
-      int b = (int) (c.gpr[source] + immediate);
-      c.flags.sub(a, b, a - b);
       return NEXT;
     }
   }

@@ -70,8 +70,7 @@ final class AluHotOps {
     }
   }
 
-  /** A register destination with a memory source. */
-  /** A memory operand compared with a register or immediate. */
+  /** INC or DEC of a register. */
   private abstract static class Unary extends MicroOp {
     final int register;
 

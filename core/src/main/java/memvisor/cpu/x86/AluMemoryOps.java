@@ -55,6 +55,7 @@ final class AluMemoryOps {
     };
   }
 
+  /** A register destination with a memory source. */
   private abstract static class Load extends MicroOp {
     final int register;
     final EffectiveAddress memory;
@@ -66,6 +67,7 @@ final class AluMemoryOps {
     }
   }
 
+  /** A memory operand compared with a register or immediate. */
   private abstract static class CompareMemory extends MicroOp {
     final EffectiveAddress memory;
     final int source;

@@ -161,6 +161,7 @@ public record CpuModel(
       // Descriptors: 4-way L1 caches with 64-byte lines, 64-entry TLBs.
       case 2 -> put(r, 0x00B3_B001, 0, 0, 0x0056_57F0);
       case 4 -> cache(subleaf, r);
+      case 0xD -> extendedState(subleaf, r);
       case 0x15 -> put(r, 1, (int) (tscHz / crystalHz), (int) crystalHz, 0);
       case 0x16 -> put(r, megahertz(), megahertz(), (int) (crystalHz / 1_000_000), 0);
       case 0x8000_0000 -> put(r, MAX_EXTENDED_LEAF, 0, 0, 0);
@@ -208,6 +209,18 @@ public record CpuModel(
       case 0 -> put(r, 1 << 8 | 1 << 5 | 1, ways, 63, 0);
       case 1 -> put(r, 1 << 8 | 1 << 5 | 2, ways, 63, 0);
       case 2 -> put(r, 1 << 8 | 2 << 5 | 3, ways, 1023, 0);
+      default -> {}
+    }
+  }
+
+  /** Processor extended state: x87 and SSE in the standard format, and XSAVEOPT. */
+  private void extendedState(int subleaf, int[] r) {
+    if (!has(CpuFeature.XSAVE)) {
+      return;
+    }
+    switch (subleaf) {
+      case 0 -> put(r, 3, FpuSaveOps.XSAVE_AREA_BYTES, FpuSaveOps.XSAVE_AREA_BYTES, 0);
+      case 1 -> put(r, 1, 0, 0, 0);
       default -> {}
     }
   }

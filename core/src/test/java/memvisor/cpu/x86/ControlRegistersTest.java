@@ -384,6 +384,28 @@ final class ControlRegistersTest {
     assertThat(vm.monitor.exits).containsExactly("invlpg 1000");
   }
 
+  // ---- SMAP --------------------------------------------------------------------------------
+
+  @ParameterizedTest
+  @ValueSource(booleans = {false, true})
+  void stacLetsTheKernelReadUserPagesUntilClac(boolean stac) {
+    SystemVm vm = SystemVm.longMode();
+    vm.write64(SystemVm.PD, 0x83); // code, tables and stacks belong to the kernel
+    vm.set(RegisterName.CR4, CR4 | 0x20_0000);
+    vm.run(
+        a -> {
+          if (stac) {
+            a.stac();
+          }
+          a.mov(Register.EAX, Memory.absolute(SystemVm.SPARE));
+          a.clac();
+          a.mov(Register.EBX, Memory.absolute(SystemVm.SPARE));
+        });
+    assertThat(vm.vector()).isEqualTo(Vector.PF);
+    assertThat(vm.stack(0)).isEqualTo(1);
+    assertThat(vm.stack(1)).isEqualTo(SystemVm.CODE + (stac ? 13 : 0));
+  }
+
   // ---- FS and GS ---------------------------------------------------------------------------
 
   @Test

@@ -83,6 +83,13 @@ final class CpuModelTest {
   }
 
   @Test
+  void theExtendedStateLeafComesWithXsave() {
+    assertThat(CpuModel.atom().cpuid(0xD, 0, 0)).containsOnly(0);
+    assertThat(CpuModel.atom().with(CpuFeature.XSAVE).cpuid(0xD, 0, 0))
+        .containsExactly(3, 576, 576, 0);
+  }
+
+  @Test
   void theBrandStringIsSpreadOverThreeLeaves() {
     StringBuilder text = new StringBuilder();
     for (int leaf = 0x8000_0002; leaf <= 0x8000_0004; leaf++) {

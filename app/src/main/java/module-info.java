@@ -4,6 +4,7 @@ module memvisor.app {
   requires static org.jspecify;
   requires memvisor.core;
   requires info.picocli;
+  requires tools.jackson.databind;
   requires org.apache.commons.compress;
   requires org.tukaani.xz;
 

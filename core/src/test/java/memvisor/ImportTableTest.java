@@ -49,7 +49,8 @@ final class ImportTableTest {
           new Row(
               "lab",
               Set.of(
-                  "address", "memory", "paging", "tlb", "mmu", "iommu", "host", "cpu", "machine")));
+                  "address", "memory", "paging", "tlb", "mmu", "iommu", "host", "cpu", "device",
+                  "boot", "machine")));
 
   static Stream<Row> rows() {
     return TABLE.stream();

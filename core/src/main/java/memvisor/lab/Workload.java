@@ -6,11 +6,11 @@ package memvisor.lab;
  */
 public enum Workload {
   /** Copies one half of the window to the other, {@code iterations} times: streams, few misses. */
-  SEQUENTIAL_COPY("copy", new WorkloadParameters(1024, 2, 1)),
+  SEQUENTIAL_COPY("copy", new WorkloadParameters(2048, 1, 1)),
   /** Updates {@code iterations} random words of the window: nearly every access misses the TLB. */
-  RANDOM_UPDATE("random", new WorkloadParameters(1024, 150_000, 1)),
+  RANDOM_UPDATE("random", new WorkloadParameters(4096, 60_000, 1)),
   /** Follows {@code iterations} pointers, each to another page: misses that wait for each other. */
-  POINTER_CHASE("chase", new WorkloadParameters(1024, 300_000, 1)),
+  POINTER_CHASE("chase", new WorkloadParameters(4096, 100_000, 1)),
   /** Maps a page, touches it, unmaps it, {@code iterations} times: writes to tables and INVLPG. */
   MAP_CHURN("churn", new WorkloadParameters(256, 20_000, 1)),
   /** Switches {@code iterations} times between address spaces, which flushes the TLB each time. */
@@ -33,7 +33,10 @@ public enum Workload {
     return label;
   }
 
-  /** Parameters for a run of about a million instructions. */
+  /**
+   * Parameters for a run of about a million instructions, over more pages than a TLB has entries
+   * where misses are the point.
+   */
   public WorkloadParameters defaults() {
     return defaults;
   }

@@ -31,7 +31,8 @@ public record GuestState(long instructions, long registersHash, String ramSha256
           Hva.read(memory.machine().hva(Backing.hpa(backing)), page, 0, PAGE_BYTES);
           // Zero pages are left out, so that populating a page without writing it changes nothing.
           if (!Arrays.equals(page, zeroes)) {
-            digest.update(Long.toHexString(gpa).getBytes(java.nio.charset.StandardCharsets.US_ASCII));
+            digest.update(
+                Long.toHexString(gpa).getBytes(java.nio.charset.StandardCharsets.US_ASCII));
             digest.update(page);
           }
         }

@@ -17,6 +17,8 @@ import picocli.CommandLine.Spec;
     synopsisSubcommandLabel = "COMMAND",
     description = "Runs guest operating systems and shows what their memory does.",
     subcommands = {
+      DemoCommand.class,
+      CompareCommand.class,
       WalkCommand.class,
       GuestCommand.class,
       CompletionCommand.class,
@@ -25,11 +27,12 @@ import picocli.CommandLine.Spec;
     footer = {
       "",
       "Start here:",
+      "  memvisor demo                every technique compared, with a report",
       "  memvisor walk                how one address is translated, step by step",
       "  memvisor guest fetch         get Debian's kernel and a small user space",
       "  memvisor COMMAND --help      what a command does, with examples",
       "",
-      "Exit status: 0 it worked, 1 it did not, 2 the command line was wrong.",
+      "Exit status: 0 it worked, 1 it did not, 2 the command line was wrong, 3 the guest failed.",
     })
 public final class Main implements Runnable {
   @Spec private CommandSpec spec = CommandSpec.create();

@@ -28,6 +28,13 @@ final class MemoryPath {
     this.c = c;
   }
 
+  /** Keep no translation outside the modelled hardware, so that it sees and counts every access. */
+  private boolean measured;
+
+  void setMeasured(boolean on) {
+    measured = on;
+  }
+
   void setIntercepts(Intercepts value) {
     intercepts = value;
   }
@@ -168,7 +175,7 @@ final class MemoryPath {
   }
 
   private void fill(TranslationCache cache, long gva, int access, long hva) {
-    if (!first.cacheable) {
+    if (measured || !first.cacheable) {
       return;
     }
     cache.fillRead(gva, hva);
@@ -269,6 +276,6 @@ final class MemoryPath {
 
   /** Whether the translation of the last {@link #fetch} may be kept. */
   boolean fetchIsCacheable() {
-    return first.cacheable;
+    return first.cacheable && !measured;
   }
 }

@@ -554,6 +554,15 @@ public final class Vcpu implements TranslationListener {
 
   // ---- translations ------------------------------------------------------------------------
 
+  /**
+   * Switches measured running on or off: no translation is kept outside the translation unit, which
+   * then sees every access, in order, and counts it. Slower; the guest cannot tell.
+   */
+  public void setMeasured(boolean on) {
+    path.setMeasured(on);
+    translationsInvalidated();
+  }
+
   @Override
   public void translationsInvalidated() {
     userCache.flush();

@@ -10,6 +10,9 @@ import memvisor.lab.WorkloadParameters;
 
 /** Workloads that only access memory: their tables stay as they are. */
 final class AccessCode extends WorkloadCode {
+  /** Copied in one turn of the loop. */
+  private static final int COPY_STEP_BYTES = 32;
+
   private final Workload workload;
 
   AccessCode(KernelRuntime kernel, WorkloadParameters parameters, Workload workload) {
@@ -46,9 +49,16 @@ final class AccessCode extends WorkloadCode {
         () -> {
           a.mov(RSI, Layout.WINDOW_GVA);
           a.mov(RDI, Layout.WINDOW_GVA + halfBytes);
-          a.mov(RCX, halfBytes / 8);
-          a.rep();
-          a.movs(8);
+          a.mov(RCX, halfBytes / COPY_STEP_BYTES);
+          Label next = a.labelHere();
+          for (int offset = 0; offset < COPY_STEP_BYTES; offset += 8) {
+            a.mov(RAX, Memory.at(RSI, offset));
+            a.mov(Memory.at(RDI, offset), RAX);
+          }
+          a.add(RSI, COPY_STEP_BYTES);
+          a.add(RDI, COPY_STEP_BYTES);
+          a.dec(RCX);
+          a.j(Condition.NE, next);
           a.mov(RSI, Layout.WINDOW_GVA);
           a.add(Memory.at(RSI), RBP);
         });

@@ -5,13 +5,16 @@ import memvisor.lab.WorkloadParameters;
 
 /** Makes images of the built-in guest. */
 public final class BuiltinGuest {
-  /** OUT of one byte here marks the measured section: {@link #MARK_BEGIN}, {@link #MARK_END}. */
-  public static final int MARKER_PORT = 0xF8;
+  /**
+   * OUT of one byte here, the debug console's port, marks the measured section: {@link
+   * #MARK_BEGIN}, {@link #MARK_END}.
+   */
+  public static final int MARKER_PORT = 0xE9;
 
-  /** Written to the marker port before the measured section. */
+  /** Written to the debug console before the measured section. */
   public static final int MARK_BEGIN = 1;
 
-  /** Written to the marker port after the measured section. */
+  /** Written to the debug console after the measured section. */
   public static final int MARK_END = 2;
 
   /** OUT of one byte here ends the run: 0 for success, 1 if the guest failed. */
@@ -55,7 +58,12 @@ public final class BuiltinGuest {
     };
   }
 
-  private static void requireTablesFit(Workload workload, WorkloadParameters parameters) {
+  /**
+   * Checks what {@link #image} would reject.
+   *
+   * @throws IllegalArgumentException with a sentence for the user
+   */
+  public static void requireTablesFit(Workload workload, WorkloadParameters parameters) {
     int roots =
         switch (workload) {
           case SPACE_SWITCH, SPACE_SWITCH_PCID -> parameters.spaces();

@@ -3,7 +3,7 @@
  * with no kernel at hand.
  *
  * <p>It boots by PVH (32-bit protected mode) or straight in long mode, builds its own GDT, IDT and
- * page tables, talks on COM1, marks its measured section on a port of its own and ends by the
+ * page tables, talks on COM1, marks its measured section on the debug console and ends by the
  * debug-exit port. {@link memvisor.lab.guest.BuiltinGuest} is the entry; {@code KernelRuntime} is
  * what every workload stands on. Deliberately absent: user mode, interrupts, a second processor.
  */

@@ -263,6 +263,13 @@ public final class PcMachine implements AutoCloseable {
 
   // ---- inspecting ----------------------------------------------------------------------------
 
+  /**
+   * Switches measured running on or off (see {@link Vcpu#setMeasured}); on the running thread only.
+   */
+  public void setMeasured(boolean on) {
+    vcpu.setMeasured(on);
+  }
+
   /** Instructions retired so far. */
   public long instructions() {
     return vcpu.instructions();
@@ -315,8 +322,7 @@ public final class PcMachine implements AutoCloseable {
 
   /** Everything the guest could find out about itself now, condensed for comparing runs. */
   public GuestState state() {
-    return new GuestState(
-        instructions(), vcpu.registers().hash(), GuestState.hashMemory(memory));
+    return new GuestState(instructions(), vcpu.registers().hash(), GuestState.hashMemory(memory));
   }
 
   /** The devices' address ranges, for {@code info mtree}. */

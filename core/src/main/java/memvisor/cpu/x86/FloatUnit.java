@@ -1,5 +1,7 @@
 package memvisor.cpu.x86;
 
+import org.jspecify.annotations.Nullable;
+
 /**
  * Exact binary floating-point arithmetic, for x87 and for the SSE operations whose rounding or
  * flags Java's arithmetic cannot give.
@@ -30,8 +32,9 @@ final class FloatUnit {
 
   final FloatOperand a = new FloatOperand();
   final FloatOperand b = new FloatOperand();
+  private final FloatOperand spare = new FloatOperand();
 
-  /** The result: one of {@link FloatOperand}'s kinds; NaN is the default NaN. */
+  /** The result: one of {@link FloatOperand}'s kinds; a NaN's payload is in {@link #high}. */
   int kind;
 
   boolean negative;
@@ -66,10 +69,17 @@ final class FloatUnit {
 
   private void invalid() {
     flags |= INVALID;
-    special(FloatOperand.NAN, true);
+    setNan(null);
   }
 
-  private void noteDenormals() {
+  /** Makes the result a quiet NaN: {@code from} made quiet, or the default NaN. */
+  void setNan(@Nullable FloatOperand from) {
+    special(FloatOperand.NAN, from == null || from.negative);
+    high = from == null ? 3L << 62 : from.significand | 1L << 62;
+    roundedUp = false;
+  }
+
+  void noteDenormals() {
     if (a.denormal || b.denormal) {
       flags |= DENORMAL;
     }
@@ -135,7 +145,8 @@ final class FloatUnit {
     }
   }
 
-  private void copy(FloatOperand from) {
+  /** Makes an operand the result. */
+  void copy(FloatOperand from) {
     kind = from.kind;
     negative = from.negative;
     exponent = from.exponent;
@@ -242,6 +253,68 @@ final class FloatUnit {
     low = (restHigh | restLow) == 0 ? 0 : over ? 3L << 62 : 1L << 62;
   }
 
+  /** Raises INVALID; the result is the default NaN. */
+  void invalidResult() {
+    invalid();
+  }
+
+  /** Makes a number the result that need not be normalized; a zero keeps the sign of a. */
+  void setFinite(boolean sign, int ofExponent, long significand) {
+    if (significand == 0) {
+      special(FloatOperand.ZERO, a.negative);
+      return;
+    }
+    kind = FloatOperand.FINITE;
+    negative = sign;
+    exponent = ofExponent;
+    high = significand;
+    low = 0;
+    normalize();
+  }
+
+  /** {@code a * 2^trunc(b)}, the power being clamped to plus or minus {@code limit}. */
+  void scale(int limit) {
+    boolean up = b.kind == FloatOperand.INFINITY && !b.negative;
+    boolean down = b.kind == FloatOperand.INFINITY && b.negative;
+    if (up && a.kind == FloatOperand.ZERO || down && a.kind == FloatOperand.INFINITY) {
+      invalid();
+      return;
+    }
+    noteDenormals();
+    copy(a);
+    if (a.kind != FloatOperand.FINITE) {
+      return;
+    }
+    if (up || down) {
+      special(up ? FloatOperand.INFINITY : FloatOperand.ZERO, a.negative);
+    } else if (b.kind == FloatOperand.FINITE && b.exponent >= 0) {
+      long power = b.exponent > 30 ? limit : Math.min(b.significand >>> 63 - b.exponent, limit);
+      exponent += (int) (b.negative ? -power : power);
+    }
+  }
+
+  /** {@code a} rounded to an integer, as the result. */
+  void roundToIntegral() {
+    flags |= a.denormal ? DENORMAL : 0;
+    if (a.kind != FloatOperand.FINITE || a.exponent >= 63) {
+      copy(a);
+      roundedUp = false;
+      return;
+    }
+    boolean sign = a.negative;
+    long magnitude = integerMagnitude(mode);
+    boolean up = roundedUp;
+    setFinite(sign, 63, magnitude);
+    roundedUp = up;
+  }
+
+  /** Exchanges a and b. */
+  void swap() {
+    spare.copyFrom(a);
+    a.copyFrom(b);
+    b.copyFrom(spare);
+  }
+
   /** {@code a}, unchanged: for conversions. */
   void convert() {
     flags |= a.denormal ? DENORMAL : 0;
@@ -263,7 +336,7 @@ final class FloatUnit {
     if (exponent < minExponent) {
       if ((masks & UNDERFLOW) == 0) {
         flags |= UNDERFLOW | (inexact ? PRECISION : 0);
-        exponent += wraps ? WRAP : 0;
+        wrap(WRAP, minExponent, maxExponent);
         return;
       }
       high = exactHigh;
@@ -275,6 +348,18 @@ final class FloatUnit {
       overflow(precision, maxExponent, inexact);
     } else {
       flags |= inexact ? PRECISION : 0;
+    }
+  }
+
+  /** The unmasked response of x87 registers; only FSCALE can be out of range even then. */
+  private void wrap(int by, int minExponent, int maxExponent) {
+    if (!wraps) {
+      return;
+    }
+    exponent += by;
+    if (exponent < minExponent || exponent > maxExponent) {
+      flags |= PRECISION;
+      special(exponent < minExponent ? FloatOperand.ZERO : FloatOperand.INFINITY, negative);
     }
   }
 
@@ -297,7 +382,7 @@ final class FloatUnit {
   private void overflow(int precision, int maxExponent, boolean inexact) {
     if ((masks & OVERFLOW) == 0) {
       flags |= inexact ? PRECISION : 0;
-      exponent -= wraps ? WRAP : 0;
+      wrap(-WRAP, Integer.MIN_VALUE, maxExponent);
       return;
     }
     flags |= PRECISION;
@@ -365,9 +450,27 @@ final class FloatUnit {
     return roundedUp ? truncated + 1 : truncated;
   }
 
+  /**
+   * Rounds {@code a} to a signed integer of {@code bits}, or answers the integer indefinite and
+   * raises INVALID where there is none.
+   */
+  long toInteger(int bits, int rounding) {
+    int before = flags;
+    boolean number = a.kind <= FloatOperand.FINITE;
+    boolean huge = a.kind == FloatOperand.FINITE && a.exponent > 63;
+    long magnitude = number && !huge ? integerMagnitude(rounding) : 0;
+    // The most negative number has one more than the most positive.
+    long limit = (1L << bits - 1) - (a.negative ? 0 : 1);
+    if (!number || huge || Long.compareUnsigned(magnitude, limit) > 0) {
+      flags = before | INVALID;
+      return Long.MIN_VALUE >> 64 - bits;
+    }
+    return a.negative ? -magnitude : magnitude;
+  }
+
   // ---- packing -------------------------------------------------------------------------------
 
-  private boolean isNormal() {
+  boolean isNormal() {
     return high < 0;
   }
 
@@ -377,7 +480,7 @@ final class FloatUnit {
     return switch (kind) {
       case FloatOperand.ZERO -> sign;
       case FloatOperand.INFINITY -> sign | 0x7FFL << 52;
-      case FloatOperand.NAN -> 0xFFF8_0000_0000_0000L;
+      case FloatOperand.NAN -> sign | 0x7FFL << 52 | high << 1 >>> 12;
       default -> sign | (isNormal() ? (long) exponent + 1023 << 52 : 0) | high << 1 >>> 12;
     };
   }
@@ -388,7 +491,7 @@ final class FloatUnit {
     return switch (kind) {
       case FloatOperand.ZERO -> sign;
       case FloatOperand.INFINITY -> sign | 0xFF << 23;
-      case FloatOperand.NAN -> 0xFFC0_0000;
+      case FloatOperand.NAN -> sign | 0xFF << 23 | (int) (high << 1 >>> 41);
       default -> sign | (isNormal() ? exponent + 127 << 23 : 0) | (int) (high << 1 >>> 41);
     };
   }
@@ -408,7 +511,6 @@ final class FloatUnit {
     return switch (kind) {
       case FloatOperand.ZERO -> 0;
       case FloatOperand.INFINITY -> Long.MIN_VALUE;
-      case FloatOperand.NAN -> 3L << 62;
       default -> high;
     };
   }

@@ -26,6 +26,10 @@ final class SseArithmetic {
 
   /** An operation that may raise SIMD floating-point exceptions. */
   abstract static class FloatOp extends SseOp {
+    /** Exceptions found before computing. */
+    private static final int BEFORE =
+        FloatUnit.INVALID | FloatUnit.DENORMAL | FloatUnit.DIVIDE_BY_ZERO;
+
     final int shape;
 
     FloatOp(Instruction i) {
@@ -44,6 +48,9 @@ final class SseArithmetic {
         return FAULT;
       }
       int raised = f.unit.flags;
+      if ((raised & BEFORE & ~(f.mxcsr >> 7)) != 0) {
+        raised &= BEFORE; // nothing was computed
+      }
       f.mxcsr |= raised;
       if ((raised & ~(f.mxcsr >> 7)) != 0) {
         return simdException(c);

@@ -290,23 +290,7 @@ final class SseFloat {
   }
 
   private static long toInteger(FpuState f, int bits, boolean truncate) {
-    FloatUnit u = f.unit;
-    long indefinite = Long.MIN_VALUE >> 64 - bits;
-    if (u.a.kind >= FloatOperand.INFINITY) {
-      u.flags |= FloatUnit.INVALID;
-      return indefinite;
-    }
-    int before = u.flags;
-    long magnitude = u.integerMagnitude(truncate ? FloatUnit.ZERO : f.mxcsr >> 13 & 3);
-    boolean sign = u.a.negative;
-    // |most negative| is one more than the most positive.
-    long limit = (1L << bits - 1) - (sign ? 0 : 1);
-    if (u.a.kind == FloatOperand.FINITE && u.a.exponent > 63
-        || Long.compareUnsigned(magnitude, limit) > 0) {
-      u.flags = before | FloatUnit.INVALID;
-      return indefinite;
-    }
-    return sign ? -magnitude : magnitude;
+    return f.unit.toInteger(bits, truncate ? FloatUnit.ZERO : f.mxcsr >> 13 & 3);
   }
 
   /** ROUNDSD: immediate bits 0–1 mode, 2 use MXCSR, 3 no inexact. */

@@ -108,21 +108,9 @@ abstract class SseOp extends MicroOp {
     }
   }
 
-  /**
-   * Stores 16 bytes; where they span two pages the second is tried first, so that a fault is clean.
-   */
+  /** Stores 16 bytes, or faults having stored none. */
   final int store(Vcpu c, long gva, long low, long high) {
-    if ((gva & 0xFFF) > 0xFF0) {
-      c.loadForWrite(gva + 15, 1);
-      if (c.fault != 0) {
-        return FAULT;
-      }
-    }
-    c.store64(gva, low);
-    if (c.fault != 0) {
-      return FAULT;
-    }
-    c.store64(gva + 8, high);
+    c.store128(gva, low, high);
     return c.fault != 0 ? FAULT : NEXT;
   }
 

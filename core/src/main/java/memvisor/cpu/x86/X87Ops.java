@@ -20,7 +20,21 @@ final class X87Ops {
     if (i.opcode == 0x9B) {
       return new Wait(i);
     }
-    return i.opcode >= 0xD8 && i.opcode <= 0xDF ? X87ControlOps.decode(i) : null;
+    return i.opcode >= 0xD8 && i.opcode <= 0xDF ? escape(i) : null;
+  }
+
+  private static @Nullable MicroOp escape(Instruction i) {
+    MicroOp op = X87ControlOps.decode(i);
+    if (op == null) {
+      op = X87MoveOps.decode(i);
+    }
+    if (op == null) {
+      op = X87ArithmeticOps.decode(i);
+    }
+    if (op == null) {
+      op = X87Functions.decode(i);
+    }
+    return op == null ? X87EnvironmentOps.decode(i) : op;
   }
 
   /** FWAIT. */

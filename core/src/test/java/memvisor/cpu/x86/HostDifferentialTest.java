@@ -32,6 +32,11 @@ class HostDifferentialTest {
     compare(InstructionForms.sseForms());
   }
 
+  @Test
+  void x87InstructionsAgreeWithTheHost() {
+    compare(InstructionForms.x87Forms());
+  }
+
   private static void compare(List<InstructionForm> forms) {
     assumeTrue(HostProcessor.supported(), "the host is not an x86-64 Linux");
     HostProcessor host = HostProcessor.get();
@@ -92,6 +97,9 @@ class HostDifferentialTest {
         inFlags,
         expected.get64(ProcessorState.FLAGS) & flags,
         actual.get64(ProcessorState.FLAGS) & flags);
+    if (form.trait() == InstructionForm.Trait.X87) {
+      x87Difference(text, in, expected, actual);
+    }
     int mxcsr = ProcessorState.MXCSR;
     differ(text, "mxcsr", in.get32(mxcsr), expected.get32(mxcsr), actual.get32(mxcsr));
     for (int i = 0; i < 32; i++) {
@@ -105,6 +113,29 @@ class HostDifferentialTest {
       }
     }
     return text.toString();
+  }
+
+  private static void x87Difference(
+      StringBuilder text, ProcessorState in, ProcessorState expected, ProcessorState actual) {
+    int control = ProcessorState.FXSAVE;
+    differ(text, "control", in.get16(control), expected.get16(control), actual.get16(control));
+    int status = control + 2;
+    differ(text, "status", in.get16(status), expected.get16(status), actual.get16(status));
+    int tags = control + 4;
+    differ(text, "tags", in.get16(tags), expected.get16(tags), actual.get16(tags));
+    for (int i = 0; i < 8; i++) {
+      int low = ProcessorState.ST + 16 * i;
+      differ(text, "st low", in.get64(low), expected.get64(low), actual.get64(low));
+      int high = low + 8;
+      differ(text, "st high", in.get16(high), expected.get16(high), actual.get16(high));
+    }
+    if (!text.isEmpty()) {
+      text.append(" control=%x".formatted(in.get16(control)));
+      for (int i = 0; i < 8; i++) {
+        int low = ProcessorState.ST + 16 * i;
+        text.append(" %x:%x".formatted(in.get16(low + 8), in.get64(low)));
+      }
+    }
   }
 
   private static void differ(StringBuilder text, String what, long in, long expected, long actual) {

@@ -52,7 +52,9 @@ record InstructionForm(
     /** DIV and IDIV must not overflow. */
     DIVIDES,
     /** RSI, RDI and RCX must stay in the page. */
-    STRING
+    STRING,
+    /** The x87 stack, control and status words matter. */
+    X87
   }
 
   static InstructionForm integer(

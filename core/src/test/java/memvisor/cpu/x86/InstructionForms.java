@@ -292,4 +292,57 @@ final class InstructionForms {
               .withImmediate());
     }
   }
+
+  /**
+   * All of x87 but the transcendental functions, whose last bits differ between processors, the
+   * environment, which holds addresses, and FBLD, which is undefined for most bytes.
+   */
+  static List<InstructionForm> x87Forms() {
+    List<InstructionForm> forms = new ArrayList<>();
+    for (int escape = 0xD8; escape <= 0xDF; escape++) {
+      for (int extension = 0; extension < 8; extension++) {
+        if (!isExcludedMemory(escape << 4 | extension)) {
+          forms.add(integer("x87", escape, extension, MEMORY_ONLY, FIXED, 0, 0).with(Trait.X87));
+        }
+      }
+      for (int second = 0xC0; second <= 0xFF; second++) {
+        if (!isExcludedRegister(escape << 8 | second)) {
+          int code = escape << 8 | second;
+          forms.add(integer("x87", code, NO_MODRM, 0, FIXED, 0, 0).with(Trait.X87));
+        }
+      }
+    }
+    return forms;
+  }
+
+  private static boolean isExcludedMemory(int selector) {
+    return switch (selector) {
+      case 0xD91, 0xDB4, 0xDB6, 0xDD5 -> true; // undefined
+      case 0xD94, 0xD95, 0xD96, 0xDD4, 0xDD6, 0xDF4 -> true; // environment, FLDCW, FBLD
+      default -> false;
+    };
+  }
+
+  private static boolean isExcludedRegister(int code) {
+    int escape = code >> 8;
+    int second = code & 0xFF;
+    int group = second >> 3 & 7;
+    return switch (escape) {
+      case 0xD8, 0xDC -> false;
+      case 0xD9 -> second > 0xD0 && second < 0xE0 || isExcludedFunction(second);
+      case 0xDA -> group >= 4 && second != 0xE9;
+      case 0xDB -> group == 4 && second != 0xE2 && second != 0xE3 || group == 7;
+      case 0xDD -> group >= 6 || group == 1;
+      case 0xDE -> group == 3 && second != 0xD9 || group == 2;
+      default -> group == 4 && second != 0xE0 || group == 7 || group >= 1 && group <= 3;
+    };
+  }
+
+  private static boolean isExcludedFunction(int second) {
+    return switch (second) {
+      case 0xE2, 0xE3, 0xE6, 0xE7, 0xEF -> true;
+      case 0xF0, 0xF1, 0xF2, 0xF3, 0xF9, 0xFB, 0xFE, 0xFF -> true;
+      default -> false;
+    };
+  }
 }

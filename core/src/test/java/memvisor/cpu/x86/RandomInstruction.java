@@ -287,10 +287,57 @@ final class RandomInstruction {
       long value = i >= 240 && i < 290 ? packed() : i * 0x0101_0101_0101_0101L;
       state.set64(ProcessorState.MEMORY + 8 * i, value);
     }
+    if (form.trait() == InstructionForm.Trait.X87) {
+      fillX87();
+    }
     if (form.trait() == InstructionForm.Trait.STRING) {
       state.setGpr(Vcpu.RCX, random.nextInt(40));
       state.setGpr(Vcpu.RSI, HostProcessor.SCRATCH + 1500 + random.nextInt(600));
       state.setGpr(Vcpu.RDI, HostProcessor.SCRATCH + 1500 + random.nextInt(600));
     }
+  }
+
+  private void fillX87() {
+    boolean masked = random.nextInt(4) != 0;
+    int masks = masked ? 0x3F : random.nextInt(64);
+    int precision = random.nextInt(4) == 0 ? random.nextInt(4) : 3;
+    precision = precision == 1 ? 3 : precision;
+    int rounding = random.nextInt(2) == 0 ? 0 : random.nextInt(4);
+    state.set16(ProcessorState.FXSAVE, 0x40 | masks | precision << 8 | rounding << 10);
+    int sticky = masked ? random.nextInt(0x40) : 0;
+    int status = random.nextInt(8) << 11 | sticky | random.nextInt() & 0x4700;
+    state.set16(ProcessorState.FXSAVE + 2, status);
+    int tags = random.nextInt(3) == 0 ? random.nextInt(256) : random.nextBoolean() ? 0xFF : 0x3C;
+    state.set16(ProcessorState.FXSAVE + 4, tags);
+    for (int i = 0; i < 8; i++) {
+      int exponent = exponent();
+      state.set16(ProcessorState.ST + 16 * i + 8, exponent | (random.nextBoolean() ? 0x8000 : 0));
+      state.set64(ProcessorState.ST + 16 * i, significand(exponent));
+    }
+  }
+
+  private int exponent() {
+    return switch (random.nextInt(8)) {
+      case 0 -> 0;
+      case 1 -> 0x7FFF;
+      case 2 -> random.nextInt(0x8000);
+      case 3 -> random.nextBoolean() ? 1 + random.nextInt(70) : 0x7FFE - random.nextInt(70);
+      case 4 -> 0x3FFF + random.nextInt(-1100, 1100);
+      default -> 0x3FFF + random.nextInt(-3, 66);
+    };
+  }
+
+  private long significand(int exponent) {
+    long bits =
+        switch (random.nextInt(5)) {
+          case 0 -> 0;
+          case 1 -> integer();
+          case 2 -> random.nextLong() & -1L << random.nextInt(64);
+          case 3 -> -1L << random.nextInt(64);
+          default -> random.nextLong();
+        };
+    boolean odd = random.nextInt(50) == 0;
+    boolean integerBit = exponent != 0 ? !odd : odd;
+    return integerBit ? bits | Long.MIN_VALUE : bits & Long.MAX_VALUE;
   }
 }

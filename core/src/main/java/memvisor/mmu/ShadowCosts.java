@@ -26,7 +26,7 @@ final class ShadowCosts {
     // A guest of PAE has four page directories for roots, behind registers that no table holds.
     int topLevel = guestLevels == 3 ? 2 : guestLevels;
     if (page.isIndirect() && page.level() == topLevel) {
-      reach(page, reached.computeIfAbsent(page.gfn, _ -> new HashSet<>()));
+      reach(page, reached.computeIfAbsent(page.gfn, gfn -> new HashSet<>()));
     }
   }
 
@@ -47,7 +47,8 @@ final class ShadowCosts {
     List<ShadowRootCost> sums = new ArrayList<>();
     reached.forEach(
         (gfn, pages) -> {
-          int exclusive = (int) pages.stream().filter(page -> sharers.getOrDefault(page, 0) == 1).count();
+          int exclusive =
+              (int) pages.stream().filter(page -> sharers.getOrDefault(page, 0) == 1).count();
           sums.add(new ShadowRootCost(gfn, pages.size(), exclusive));
         });
     return sums;

@@ -29,6 +29,9 @@ class TechniqueAgreementTest {
   private static final long ROM_TABLE = TechniqueVm.ROM_GPA + 0x3000;
   private static final int[] INDEXES = {0, 1, 256, 511};
 
+  /** Raised for a soak: {@code -Dmemvisor.rounds=100}. */
+  private static final int ROUNDS = Integer.getInteger("memvisor.rounds", 6);
+
   record Setup(String name, Placement placement, Function<VmBacking, Technique> technique) {
     @Override
     public String toString() {
@@ -62,7 +65,7 @@ class TechniqueAgreementTest {
   @MethodSource("cases")
   void agreesWithTheManualOnHostileTables(Setup setup, int levels) {
     int mapped = 0;
-    for (int round = 0; round < 6; round++) {
+    for (int round = 0; round < ROUNDS; round++) {
       long seed = 1000L * levels + round;
       try (TechniqueVm vm =
           new TechniqueVm(

@@ -1,5 +1,7 @@
 package memvisor.tlb;
 
+import java.util.ArrayList;
+import java.util.List;
 import memvisor.address.Access;
 import memvisor.memory.MachineMemory;
 import memvisor.paging.AccessRules;
@@ -133,6 +135,13 @@ final class NestedDimension extends SecondDimension {
   void dropGuestPhysical(long start, long end) {
     tlb.dropGuestPhysical(start, end);
     structureSpace.flushTag(structureSpace.tag());
+  }
+
+  /** What the nested TLB holds for {@code gpa}, at most one entry; looking changes nothing. */
+  List<CachedTranslation> describe(long gpa) {
+    List<CachedTranslation> entries = new ArrayList<>();
+    tlb.describe("nested", gpa, entries);
+    return entries;
   }
 
   long references() {

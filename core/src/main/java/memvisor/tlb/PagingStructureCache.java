@@ -82,10 +82,10 @@ final class PagingStructureCache {
     }
   }
 
-  /** Level of the table at which a walk of {@code address} would start. */
+  /** Level of the table at which a walk of {@code address} would start; looking changes nothing. */
   int startLevel(PagingFormat format, long address) {
     for (int level = 2; level <= format.levels(); level++) {
-      if (byLevel[level].find(address, format.shift(level), space) != SetAssociativeCache.MISS) {
+      if (byLevel[level].probe(address, format.shift(level), space) != SetAssociativeCache.MISS) {
         return level - 1;
       }
     }

@@ -65,6 +65,15 @@ final class SetAssociativeCache {
 
   /** The slot of the living entry of that size around {@code address}, or {@link #MISS}. */
   int find(long address, int log2, AddressSpace in) {
+    int slot = probe(address, log2, in);
+    if (slot != MISS) {
+      lastUse[slot] = ++useClock;
+    }
+    return slot;
+  }
+
+  /** As {@link #find}, but looking does not count as use. */
+  int probe(long address, int log2, AddressSpace in) {
     if (ways == 0 || (sizesSeen >>> log2 & 1) == 0) {
       return MISS;
     }
@@ -72,7 +81,6 @@ final class SetAssociativeCache {
     int first = firstOf(address, log2);
     for (int slot = first; slot < first + ways; slot++) {
       if (page[slot] == wanted && sizeLog2[slot] == log2 && in.isAlive(space[slot], filled[slot])) {
-        lastUse[slot] = ++useClock;
         return slot;
       }
     }

@@ -121,21 +121,32 @@ final class Tlb {
     }
   }
 
-  /** Adds what is held for {@code address}, if anything, to a list for people. */
+  /** Adds what is held for {@code address}, if anything, to a list for people; changes nothing. */
   void describe(String name, long address, List<CachedTranslation> into) {
-    if (find(address)) {
-      long offset = (1L << sizeLog2()) - 1;
-      into.add(
-          new CachedTranslation(
-              name,
-              address & ~offset,
-              sizeLog2(),
-              hpa(address) & ~offset,
-              gpa(address) < 0 ? -1 : gpa(address) & ~offset,
-              flags() & Rights.ALL,
-              (flags() & DIRTY) != 0,
-              (flags() & GLOBAL) != 0));
+    for (SetAssociativeCache array : arrays) {
+      for (long sizes = array.sizesSeen(); sizes != 0; sizes &= sizes - 1) {
+        int sizeLog2 = Long.numberOfTrailingZeros(sizes);
+        int at = array.probe(address, sizeLog2, space);
+        if (at != SetAssociativeCache.MISS) {
+          into.add(describe(name, array, at, address & -1L << sizeLog2));
+          return;
+        }
+      }
     }
+  }
+
+  private static CachedTranslation describe(
+      String name, SetAssociativeCache array, int at, long page) {
+    int flags = array.flags[at];
+    return new CachedTranslation(
+        name,
+        page,
+        array.sizeLog2(at),
+        array.target[at],
+        (flags & GPA_KNOWN) != 0 ? array.detail[at] : -1,
+        flags & Rights.ALL,
+        (flags & DIRTY) != 0,
+        (flags & GLOBAL) != 0);
   }
 
   /** Drops the page around {@code address} in the current space, global or not. */

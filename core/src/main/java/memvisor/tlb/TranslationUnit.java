@@ -489,9 +489,17 @@ public final class TranslationUnit {
     return paging ? walker.rights() : Rights.ALL;
   }
 
-  /** What the TLBs hold for {@code gva} in the current address space; looking counts as use. */
+  /** What the TLBs hold for {@code gva} in the current address space; looking changes nothing. */
   public List<CachedTranslation> cached(long gva) {
     return tlb.describe(gva);
+  }
+
+  /**
+   * What the TLB of the second dimension holds for {@code gpa} under the current nested tables;
+   * looking changes nothing.
+   */
+  public List<CachedTranslation> nestedCached(long gpa) {
+    return regime == Regime.NESTED ? nested.describe(gpa) : List.of();
   }
 
   /**

@@ -3,6 +3,7 @@ package memvisor.machine.pc;
 import java.time.Instant;
 import java.util.List;
 import java.util.concurrent.locks.LockSupport;
+import java.util.function.Supplier;
 import memvisor.boot.BootLoader;
 import memvisor.boot.BootRequest;
 import memvisor.boot.EntryState;
@@ -13,13 +14,16 @@ import memvisor.cpu.x86.RunExit;
 import memvisor.cpu.x86.SegmentName;
 import memvisor.cpu.x86.SegmentState;
 import memvisor.cpu.x86.Vcpu;
+import memvisor.device.BusRange;
 import memvisor.device.ByteSink;
 import memvisor.device.PowerEvents;
 import memvisor.device.acpi.AcpiPlatform;
 import memvisor.device.acpi.AcpiTables;
 import memvisor.device.interrupt.ProcessorEvents;
 import memvisor.host.HostMemory;
+import memvisor.host.Ledger;
 import memvisor.host.VmMemory;
+import memvisor.machine.BoundaryActions;
 import memvisor.machine.ClockMode;
 import memvisor.machine.ExitReason;
 import memvisor.machine.ExitStatistics;
@@ -71,8 +75,11 @@ public final class PcMachine implements AutoCloseable {
   private final PcBoard board;
   private final Vcpu vcpu;
   private final Boundary boundary = new Boundary();
+  private final BoundaryActions actions = new BoundaryActions(this::wake);
+  private final HostMemory host;
   private @Nullable RunOutcome outcome;
   private volatile boolean stopRequested;
+  private volatile boolean paused;
   private volatile @Nullable Thread idle;
 
   /**
@@ -84,6 +91,7 @@ public final class PcMachine implements AutoCloseable {
   public PcMachine(
       PcConfiguration configuration, HostMemory host, ByteSink serialOutput, ByteSink debugOutput) {
     this.configuration = configuration;
+    this.host = host;
     memory =
         host.createVm(
             GuestLayout.of(configuration.memoryBytes()),
@@ -163,9 +171,19 @@ public final class PcMachine implements AutoCloseable {
    * @param maxNanos wall time to run at most
    */
   public RunOutcome run(long maxInstructions, long maxNanos) {
+    actions.enter();
+    try {
+      return runUntilOutcome(maxInstructions, maxNanos);
+    } finally {
+      actions.leave();
+    }
+  }
+
+  private RunOutcome runUntilOutcome(long maxInstructions, long maxNanos) {
     long lastInstruction = saturatedSum(instructions(), maxInstructions);
     long lastNanos = saturatedSum(System.nanoTime(), maxNanos);
     while (true) {
+      actions.perform();
       RunOutcome ended = outcome;
       if (ended != null) {
         return ended;
@@ -177,7 +195,11 @@ public final class PcMachine implements AutoCloseable {
       if (instructions() >= lastInstruction || System.nanoTime() >= lastNanos) {
         return new RunOutcome.LimitReached();
       }
-      slice(lastInstruction - instructions(), lastNanos);
+      if (paused) {
+        sleepPaused(lastNanos - System.nanoTime());
+      } else {
+        slice(lastInstruction - instructions(), lastNanos);
+      }
     }
   }
 
@@ -231,8 +253,16 @@ public final class PcMachine implements AutoCloseable {
       return;
     }
     idle = Thread.currentThread();
-    if (!stopRequested && !board.interrupts().interruptPending()) {
+    if (!stopRequested && !actions.isWaiting() && !board.interrupts().interruptPending()) {
       LockSupport.parkNanos(nanos);
+    }
+    idle = null;
+  }
+
+  private void sleepPaused(long nanos) {
+    idle = Thread.currentThread();
+    if (!stopRequested && !actions.isWaiting()) {
+      LockSupport.parkNanos(Math.min(nanos, IDLE_NANOS));
     }
     idle = null;
   }
@@ -249,6 +279,43 @@ public final class PcMachine implements AutoCloseable {
   public void stop() {
     stopRequested = true;
     wake();
+  }
+
+  /**
+   * Has {@code action} performed at a block boundary, where the machine can be inspected and
+   * changed, and returns its value; from any thread. A running machine performs it between two
+   * slices, an idle or paused one wakes for it; one that nobody runs is kept from starting while
+   * the calling thread performs it.
+   *
+   * @see BoundaryActions#call
+   */
+  public <T> T atBoundary(Supplier<T> action) {
+    return actions.call(action);
+  }
+
+  /** Holds the guest, and its clock, at the next block boundary; {@link #run} goes on waiting. */
+  public void pause() {
+    atBoundary(
+        () -> {
+          paused = true;
+          clock.pause();
+          return null;
+        });
+  }
+
+  /** Lets a paused guest go on. */
+  public void resume() {
+    atBoundary(
+        () -> {
+          paused = false;
+          clock.resume();
+          return null;
+        });
+  }
+
+  /** Whether the guest is held by {@link #pause}. */
+  public boolean isPaused() {
+    return paused;
   }
 
   /** Sends bytes to the guest's COM1; from any thread. */
@@ -325,9 +392,19 @@ public final class PcMachine implements AutoCloseable {
     return new GuestState(instructions(), vcpu.registers().hash(), GuestState.hashMemory(memory));
   }
 
-  /** The devices' address ranges, for {@code info mtree}. */
-  PcBoard board() {
-    return board;
+  /** The ledger of the machine memory that the guest's frames come from. */
+  public Ledger ledger() {
+    return host.ledger();
+  }
+
+  /** The ports that devices claim, in ascending order. */
+  public List<BusRange> portRanges() {
+    return board.ports().ranges();
+  }
+
+  /** The windows of devices in the guest-physical address space, in ascending order. */
+  public List<BusRange> deviceWindows() {
+    return board.mmio().ranges();
   }
 
   /** Gives every frame back. */

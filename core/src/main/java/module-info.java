@@ -12,6 +12,7 @@ module memvisor.core {
   exports memvisor.lab;
   exports memvisor.lab.guest;
   exports memvisor.machine;
+  exports memvisor.machine.inspect;
   exports memvisor.machine.pc;
   exports memvisor.memory;
   exports memvisor.mmu;

@@ -1,0 +1,151 @@
+package memvisor.machine.inspect;
+
+import java.util.Arrays;
+import java.util.Optional;
+import java.util.OptionalLong;
+import java.util.function.Consumer;
+import java.util.function.Predicate;
+import memvisor.address.GuestPhysicalAddress;
+import memvisor.address.GuestVirtualAddress;
+import memvisor.address.HostPhysicalAddress;
+import memvisor.address.HostVirtualAddress;
+import memvisor.device.BusRange;
+import memvisor.host.VmMemory;
+import memvisor.machine.pc.PcMachine;
+import memvisor.memory.Backing;
+import memvisor.memory.Hva;
+import memvisor.memory.MemoryRegion;
+
+/**
+ * Answers questions about the memory of one PC.
+ *
+ * <p>To be used while the machine stands still: between two runs, or within {@link
+ * PcMachine#atBoundary}. Asking changes nothing, not even a count.
+ */
+public final class Inspector {
+  private static final int PAGE_BYTES = 4096;
+
+  private final PcMachine machine;
+  private final VmMemory memory;
+
+  /** An inspector of {@code machine}. */
+  public Inspector(PcMachine machine) {
+    this.machine = machine;
+    memory = machine.memory();
+  }
+
+  /** The guest's own page tables. */
+  public GuestTables tables() {
+    return GuestTables.of(memory, machine.paging());
+  }
+
+  /** {@code info tlb}. */
+  public void tlb(Consumer<String> lines) {
+    MappingListing.tlb(tables(), lines);
+  }
+
+  /** {@code info mem}. */
+  public void mem(Consumer<String> lines) {
+    MappingListing.mem(tables(), lines);
+  }
+
+  /** {@code info mtree -f}. */
+  public void mtree(Consumer<String> lines) {
+    FlatView.ports(0, machine.portRanges(), lines);
+    FlatView.memory(1, memory.map(), machine.deviceWindows(), lines);
+  }
+
+  /** {@code info registers}. */
+  public String registers() {
+    return machine.registers().describe();
+  }
+
+  /** Where an address of the guest leads, whoever may go there; empty if nowhere. */
+  public Optional<GuestPhysicalAddress> gva2gpa(GuestVirtualAddress gva) {
+    OptionalLong gpa = tables().gva2gpa(gva.value());
+    return gpa.isPresent()
+        ? Optional.of(new GuestPhysicalAddress(gpa.getAsLong()))
+        : Optional.empty();
+  }
+
+  /** What stands behind a guest-physical address. */
+  public PhysicalPage page(GuestPhysicalAddress gpa) {
+    long address = gpa.value();
+    Optional<BusRange> window = machine.deviceWindows().stream().filter(holds(address)).findFirst();
+    if (window.isPresent()) {
+      return new PhysicalPage.Device(gpa, window.get());
+    }
+    Optional<MemoryRegion> region = memory.map().find(address);
+    if (region.isEmpty()) {
+      return new PhysicalPage.Nobody(gpa);
+    }
+    long backing = memory.peek(address >>> 12);
+    if (!Backing.isPresent(backing)) {
+      return new PhysicalPage.Untouched(gpa, region.get());
+    }
+    long hpa = Backing.hpa(backing) | address & PAGE_BYTES - 1;
+    return new PhysicalPage.Resident(
+        gpa,
+        region.get(),
+        new HostPhysicalAddress(hpa),
+        new HostVirtualAddress(memory.machine().hva(hpa)),
+        Backing.isWritable(backing),
+        machine.ledger().describe(hpa >>> 12));
+  }
+
+  private static Predicate<BusRange> holds(long address) {
+    return range -> address >= range.start() && address < range.end();
+  }
+
+  /**
+   * Copies guest memory without touching devices or populating pages; what nobody touched reads as
+   * zeroes.
+   *
+   * @return how many bytes of {@code target} were filled before memory ended
+   */
+  public int readPhysical(GuestPhysicalAddress gpa, byte[] target) {
+    int done = 0;
+    while (done < target.length) {
+      long at = gpa.value() + done;
+      int inPage = (int) Math.min(target.length - done, PAGE_BYTES - (at & PAGE_BYTES - 1));
+      PhysicalPage page = page(new GuestPhysicalAddress(at));
+      if (page.memory().isEmpty()) {
+        return done;
+      }
+      if (page instanceof PhysicalPage.Resident resident) {
+        Hva.read(resident.hva().value(), target, done, inPage);
+      } else {
+        Arrays.fill(target, done, done + inPage, (byte) 0);
+      }
+      done += inPage;
+    }
+    return done;
+  }
+
+  /** As {@link #readPhysical}, from a linear address; ends where the guest's tables map nothing. */
+  public int readVirtual(GuestVirtualAddress gva, byte[] target) {
+    GuestTables tables = tables();
+    int done = 0;
+    while (done < target.length) {
+      long at = gva.value() + done;
+      int inPage = (int) Math.min(target.length - done, PAGE_BYTES - (at & PAGE_BYTES - 1));
+      OptionalLong gpa = tables.gva2gpa(at);
+      if (gpa.isEmpty()) {
+        return done;
+      }
+      byte[] part = new byte[inPage];
+      int read = readPhysical(new GuestPhysicalAddress(gpa.getAsLong()), part);
+      System.arraycopy(part, 0, target, done, read);
+      done += read;
+      if (read < inPage) {
+        return done;
+      }
+    }
+    return done;
+  }
+
+  /** The machine asked about. */
+  public PcMachine machine() {
+    return machine;
+  }
+}

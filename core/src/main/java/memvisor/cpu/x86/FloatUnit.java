@@ -359,6 +359,7 @@ final class FloatUnit {
     exponent += by;
     if (exponent < minExponent || exponent > maxExponent) {
       flags |= PRECISION;
+      roundedUp = exponent > maxExponent;
       special(exponent < minExponent ? FloatOperand.ZERO : FloatOperand.INFINITY, negative);
     }
   }

@@ -20,6 +20,20 @@ final class AluHotOps {
     return switch (d.kind) {
       case Operand.REGISTER64 -> register64(i, operation, d.register, s);
       case Operand.REGISTER32 -> register32(i, operation, d.register, s);
+      case Operand.REGISTER8 -> register8(i, operation, d.register, s);
+      default -> null;
+    };
+  }
+
+  /** Bytes are mostly tested and compared. */
+  private static @Nullable MicroOp register8(
+      Instruction i, int operation, int register, Operand s) {
+    if (s.kind == Operand.REGISTER8_HIGH) {
+      return null;
+    }
+    return switch (operation) {
+      case AluOps.CMP -> new Cmp8(i, register, s);
+      case AluOps.TEST -> new Test8(i, register, s);
       default -> null;
     };
   }
@@ -374,6 +388,34 @@ final class AluHotOps {
       int r = a - 1;
       gpr[register] = r & 0xFFFF_FFFFL;
       c.flags.dec(a, r);
+      return NEXT;
+    }
+  }
+
+  static final class Cmp8 extends Binary {
+    Cmp8(Instruction i, int register, Operand source) {
+      super(i, register, source);
+    }
+
+    @Override
+    int execute(Vcpu c) {
+      byte a = (byte) c.gpr[register];
+      byte b = (byte) (c.gpr[source] + immediate);
+      c.flags.sub(a, b, (byte) (a - b));
+      return NEXT;
+    }
+  }
+
+  static final class Test8 extends Binary {
+    Test8(Instruction i, int register, Operand source) {
+      super(i, register, source);
+    }
+
+    @Override
+    int execute(Vcpu c) {
+      byte a = (byte) c.gpr[register];
+      byte b = (byte) (c.gpr[source] + immediate);
+      c.flags.logic((byte) (a & b));
       return NEXT;
     }
   }

@@ -12,7 +12,14 @@ final class AluMemoryOps {
   /** A specialised operation, or null if the form is not a hot one. */
   static @Nullable MicroOp create(Instruction i, int operation, Operand d, Operand s) {
     if (d.kind == Operand.MEMORY) {
-      return operation == AluOps.CMP ? compareMemory(i, d, s) : null;
+      return switch (operation) {
+        case AluOps.CMP -> compareMemory(i, d, s);
+        case AluOps.TEST ->
+            d.size == 1 && s.kind != Operand.REGISTER8_HIGH
+                ? new TestMemory8(i, d.memory, s)
+                : null;
+        default -> null;
+      };
     }
     return switch (d.kind) {
       case Operand.REGISTER64 -> load64(i, operation, d.register, s.memory);
@@ -25,6 +32,7 @@ final class AluMemoryOps {
     return switch (d.size) {
       case 8 -> new CompareMemory64(i, d.memory, s);
       case 4 -> new CompareMemory32(i, d.memory, s);
+      case 1 -> s.kind == Operand.REGISTER8_HIGH ? null : new CompareMemory8(i, d.memory, s);
       default -> null;
     };
   }
@@ -349,6 +357,40 @@ final class AluMemoryOps {
       }
       int b = (int) (c.gpr[source] + immediate);
       c.flags.sub(a, b, a - b);
+      return NEXT;
+    }
+  }
+
+  static final class CompareMemory8 extends CompareMemory {
+    CompareMemory8(Instruction i, EffectiveAddress memory, Operand source) {
+      super(i, memory, source);
+    }
+
+    @Override
+    int execute(Vcpu c) {
+      byte a = (byte) c.load8(memory.linear(c, 1, false));
+      if (c.fault != 0) {
+        return FAULT;
+      }
+      byte b = (byte) (c.gpr[source] + immediate);
+      c.flags.sub(a, b, (byte) (a - b));
+      return NEXT;
+    }
+  }
+
+  static final class TestMemory8 extends CompareMemory {
+    TestMemory8(Instruction i, EffectiveAddress memory, Operand source) {
+      super(i, memory, source);
+    }
+
+    @Override
+    int execute(Vcpu c) {
+      byte a = (byte) c.load8(memory.linear(c, 1, false));
+      if (c.fault != 0) {
+        return FAULT;
+      }
+      byte b = (byte) (c.gpr[source] + immediate);
+      c.flags.logic((byte) (a & b));
       return NEXT;
     }
   }

@@ -43,11 +43,8 @@ final class BranchOps {
   }
 
   private static MicroOp jumpIf(Instruction i, long displacement) {
-    return switch (i.opcode & 15) {
-      case 4 -> new JumpIfZero(i, displacement);
-      case 5 -> new JumpIfNotZero(i, displacement);
-      default -> new JumpIf(i, i.opcode & 15, displacement);
-    };
+    MicroOp hot = ConditionalJumps.create(i, i.opcode & 15, displacement);
+    return hot == null ? new JumpIf(i, i.opcode & 15, displacement) : hot;
   }
 
   /** A transfer to a distance from the block's start. */
@@ -95,6 +92,7 @@ final class BranchOps {
     }
   }
 
+  /** Jcc on the conditions that are too rare for {@link ConditionalJumps}. */
   static final class JumpIf extends Relative {
     final int condition;
 
@@ -106,28 +104,6 @@ final class BranchOps {
     @Override
     int execute(Vcpu c) {
       return c.flags.condition(condition) ? jump(c) : fallThrough(c);
-    }
-  }
-
-  static final class JumpIfZero extends Relative {
-    JumpIfZero(Instruction i, long displacement) {
-      super(i, displacement);
-    }
-
-    @Override
-    int execute(Vcpu c) {
-      return c.flags.zf() ? jump(c) : fallThrough(c);
-    }
-  }
-
-  static final class JumpIfNotZero extends Relative {
-    JumpIfNotZero(Instruction i, long displacement) {
-      super(i, displacement);
-    }
-
-    @Override
-    int execute(Vcpu c) {
-      return c.flags.zf() ? fallThrough(c) : jump(c);
     }
   }
 

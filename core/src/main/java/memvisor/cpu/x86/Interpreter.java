@@ -183,8 +183,11 @@ final class Interpreter {
   private @Nullable Block successor(Block block, long start) {
     long target = c.rip;
     long delta = target - start;
-    Block next = cacheable ? block.successor(delta) : null;
-    if (next != null || !cacheable) {
+    if (!cacheable) {
+      return null;
+    }
+    Block next = block.successor(delta);
+    if (next != null && !next.dropped) {
       return next;
     }
     next = find();

@@ -71,6 +71,19 @@ final class MoveHotOps {
     }
   }
 
+  /** MOVSXD between registers. */
+  static final class SignExtend32 extends RegisterMove {
+    SignExtend32(Instruction i, int register, Operand source) {
+      super(i, register, source);
+    }
+
+    @Override
+    int execute(Vcpu c) {
+      c.gpr[register] = (int) c.gpr[source];
+      return NEXT;
+    }
+  }
+
   private abstract static class LoadRegister extends MicroOp {
     final int register;
     final EffectiveAddress memory;

@@ -124,7 +124,12 @@ final class MoveOps {
           ? new MoveHotOps.LoadZero8(i, destination.register, source.memory)
           : new MoveHotOps.LoadZero16(i, destination.register, source.memory);
     }
-    return signed ? new MoveSigned(i, destination, source) : new Move(i, destination, source);
+    if (!signed) {
+      return new Move(i, destination, source);
+    }
+    return destination.kind == Operand.REGISTER64 && source.kind == Operand.REGISTER32
+        ? new MoveHotOps.SignExtend32(i, destination.register, source)
+        : new MoveSigned(i, destination, source);
   }
 
   static final class Move extends MicroOp {

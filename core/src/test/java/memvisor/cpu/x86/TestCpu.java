@@ -1,5 +1,6 @@
 package memvisor.cpu.x86;
 
+import java.util.Arrays;
 import java.util.function.Consumer;
 import memvisor.cpu.x86.asm.Assembler;
 import memvisor.memory.Hva;
@@ -67,6 +68,7 @@ final class TestCpu {
     c.protectedMode = true;
     setSegments(0xA09B, 0xC093);
     c.rip = CODE;
+    Arrays.fill(c.gpr, 0); // RDX holds the model after reset
     c.gpr[Vcpu.RSP] = STACK;
   }
 

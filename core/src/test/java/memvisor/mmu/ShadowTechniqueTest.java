@@ -292,4 +292,68 @@ class ShadowTechniqueTest {
       assertMapped(vm, 0x1000, 0, OTHER_DATA);
     }
   }
+
+  @Test
+  void aSubtreeEditedWhileUnlinkedIsReadAnewWhenLinked() {
+    try (TechniqueVm vm = vm(ShadowTechnique::new)) {
+      assertMapped(vm, 0x1000, 0, DATA + 0x1000);
+      assertMapped(vm, 0x2000, 0, DATA + 0x2000);
+      vm.store(PT_WINDOW + 24, 8, OTHER_DATA | USER_WRITABLE);
+      assertThat(vm.shadow().tables().isTracked(PT >>> 12)).isFalse();
+      vm.poke(PD, 0);
+      vm.invlpg(0x1000);
+      vm.invlpg(0x2000);
+      vm.invlpg(PT_WINDOW);
+      vm.poke(PT + 16, OTHER_DATA | USER_WRITABLE);
+      vm.poke(PD + 8, PT | USER_WRITABLE);
+      assertMapped(vm, 0x20_1000, 0, DATA + 0x1000);
+      assertMapped(vm, 0x20_2000, 0, OTHER_DATA);
+    }
+  }
+
+  @Test
+  void anAccessedFlagThatTheGuestClearsIsSetAgain() {
+    try (TechniqueVm vm = vm(ShadowTechnique::new)) {
+      assertMapped(vm, 0x1000, Access.WRITE, DATA + 0x1000);
+      assertThat(vm.peek(PT + 8) & DIRTY).isEqualTo(DIRTY);
+      vm.poke(PT + 8, vm.peek(PT + 8) & ~DIRTY);
+      vm.invlpg(0x1000);
+      assertMapped(vm, 0x1000, 0, DATA + 0x1000);
+      assertThat(vm.peek(PT + 8) & DIRTY).isEqualTo(0x20);
+      assertMapped(vm, 0x1000, Access.WRITE, DATA + 0x1000);
+      assertThat(vm.peek(PT + 8) & DIRTY).isEqualTo(DIRTY);
+    }
+  }
+
+  @Test
+  void aTableThatAppearsUnderAWritableLargeLeafIsProtected() {
+    try (TechniqueVm vm = vm(backing -> new ShadowTechnique(backing, SYNCHRONISED))) {
+      for (long offset = 0; offset < 0x20_0000; offset += 0x1000) {
+        vm.memory.frame(DATA + offset >>> 12, true);
+      }
+      long table = DATA + 0x5000;
+      vm.poke(table + 8, OTHER_DATA | USER_WRITABLE);
+      vm.poke(PD + 8, DATA | USER_WRITABLE | 0x80);
+      vm.poke(PD + 16, table | USER_WRITABLE);
+      assertMapped(vm, 0x20_0000, Access.WRITE, DATA);
+      assertThat(vm.counter("large-leaves-mapped")).isEqualTo(1);
+      assertMapped(vm, 0x40_1000, 0, OTHER_DATA);
+      assertThat(vm.access(0x20_5008, Access.WRITE).tracked()).isTrue();
+      assertMapped(vm, 0x20_0000, Access.WRITE, DATA);
+      assertThat(vm.counter("large-leaves-mapped")).isEqualTo(1);
+    }
+  }
+
+  @Test
+  void invalidatingOneAddressOfALargePageInvalidatesAllItsPieces() {
+    ShadowOptions small = new ShadowOptions(8192, true, false, 3);
+    try (TechniqueVm vm = vm(backing -> new ShadowTechnique(backing, small))) {
+      vm.poke(PD + 8, DATA | USER_WRITABLE | 0x80);
+      assertMapped(vm, 0x20_0000, 0, DATA);
+      assertMapped(vm, 0x20_5000, 0, DATA + 0x5000);
+      vm.poke(PD + 8, OTHER_DATA | USER_WRITABLE | 0x80);
+      vm.invlpg(0x20_0000);
+      assertMapped(vm, 0x20_5000, 0, OTHER_DATA + 0x5000);
+    }
+  }
 }

@@ -40,6 +40,12 @@ final class GuestFetchCommand implements Runnable {
   @Option(names = "--again", description = "Fetch anew even if the guest is there.")
   private boolean again;
 
+  /** As a shell takes it. */
+  private static String quoted(Path path) {
+    String text = path.toString();
+    return text.matches("[\\w./@%+=:,-]+") ? text : "'" + text.replace("'", "'\\''") + "'";
+  }
+
   @Override
   public void run() {
     Path target = directory.orElseGet(FetchedGuest::defaultDirectory).toAbsolutePath().normalize();
@@ -58,6 +64,11 @@ final class GuestFetchCommand implements Runnable {
     out.println("kernel   " + guest.kernel() + "  (" + guest.release() + ")");
     out.println("initrd   " + guest.initrd());
     out.println("modules  " + guest.modules());
+    out.println();
+    out.println("Boot it:");
+    out.println(
+        "  memvisor run --kernel %s --initrd %s --append console=ttyS0"
+            .formatted(quoted(guest.kernel()), quoted(guest.initrd())));
     out.flush();
   }
 }

@@ -18,6 +18,7 @@ import picocli.CommandLine.Spec;
     description = "Runs guest operating systems and shows what their memory does.",
     subcommands = {
       DemoCommand.class,
+      RunCommand.class,
       CompareCommand.class,
       WalkCommand.class,
       GuestCommand.class,
@@ -29,6 +30,7 @@ import picocli.CommandLine.Spec;
       "Start here:",
       "  memvisor demo                every technique compared, with a report",
       "  memvisor walk                how one address is translated, step by step",
+      "  memvisor run                 one guest, its console here",
       "  memvisor guest fetch         get Debian's kernel and a small user space",
       "  memvisor COMMAND --help      what a command does, with examples",
       "",

@@ -31,6 +31,10 @@ public final class Findings {
   }
 
   private static String times(double ratio) {
-    return String.format(Locale.ROOT, ratio < 10 ? "%.2f times" : "%.0f times", ratio);
+    if (ratio < 1.005) {
+      return "costs the same";
+    }
+    return String.format(
+        Locale.ROOT, ratio < 10 ? "costs %.2f times as much" : "costs %.0f times as much", ratio);
   }
 }

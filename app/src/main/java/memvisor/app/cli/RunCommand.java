@@ -1,0 +1,203 @@
+package memvisor.app.cli;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.Callable;
+import memvisor.app.cli.report.JsonReport;
+import memvisor.app.cli.run.GuestRun;
+import memvisor.boot.BootException;
+import memvisor.boot.BootRequest;
+import memvisor.host.HostMemoryException;
+import memvisor.lab.Workload;
+import memvisor.lab.guest.BuiltinGuest;
+import memvisor.machine.ClockMode;
+import memvisor.machine.RunOutcome;
+import memvisor.machine.TechniqueKind;
+import memvisor.machine.pc.PcConfiguration;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Spec;
+
+/** {@code memvisor run}: one guest in the foreground. */
+@Command(
+    name = "run",
+    mixinStandardHelpOptions = true,
+    description =
+        "Runs a guest with its serial console on standard input and output. On a terminal, Ctrl-A x "
+            + "ends the run.",
+    footer = {
+      "",
+      "Examples:",
+      "  memvisor run                         the built-in guest",
+      "  memvisor run --kernel ~/.cache/memvisor/guest/vmlinuz \\",
+      "      --initrd ~/.cache/memvisor/guest/initrd --append console=ttyS0",
+      "",
+      "Exit status: 0 the guest powered off, 2 bad usage, 3 the guest died (triple fault, panic), 4 it "
+          + "reset itself, 124 the time limit was reached, 130 you ended the run.",
+    })
+final class RunCommand implements Callable<Integer> {
+  private static final int DIED = 3;
+  private static final int RESET = 4;
+  private static final int TIME_LIMIT = 124;
+  private static final int ENDED_BY_USER = 130;
+
+  @Spec private CommandSpec spec = CommandSpec.create();
+
+  @Option(
+      names = "--kernel",
+      paramLabel = "K",
+      description = "A bzImage, ELF or multiboot kernel (default: the built-in guest).")
+  private Optional<Path> kernel = Optional.empty();
+
+  @Option(names = "--initrd", paramLabel = "I", description = "An initial RAM disk.")
+  private Optional<Path> initrd = Optional.empty();
+
+  @Option(names = "--append", paramLabel = "S", description = "The kernel's command line.")
+  private String append = "";
+
+  @Option(
+      names = "--memory",
+      paramLabel = "SIZE",
+      defaultValue = "256M",
+      converter = Quantities.SizeConverter.class,
+      description = "Guest memory. Default: ${DEFAULT-VALUE}.")
+  private long memoryBytes;
+
+  @Option(
+      names = "--mmu",
+      paramLabel = "TECHNIQUE",
+      defaultValue = "nested",
+      description = "nested, shadow, partition or trap. Default: ${DEFAULT-VALUE}.")
+  private TechniqueKind technique = TechniqueKind.NESTED;
+
+  @Option(
+      names = "--clock",
+      paramLabel = "real|virtual",
+      defaultValue = "real",
+      description =
+          "Time from the host, or from instructions, which makes runs repeat exactly. Default: "
+              + "${DEFAULT-VALUE}.")
+  private ClockMode clock = ClockMode.REAL;
+
+  @Option(
+      names = "--workload",
+      paramLabel = "NAME",
+      converter = CompareCommand.WorkloadConverter.class,
+      description = "What the built-in guest does (default: random).")
+  private Workload workload = Workload.RANDOM_UPDATE;
+
+  @Option(
+      names = "--timeout",
+      paramLabel = "TIME",
+      converter = Quantities.TimeConverter.class,
+      description = "End the run after this long, like 120s (default: never).")
+  private Optional<Duration> timeout = Optional.empty();
+
+  @Option(names = "--stats", paramLabel = "FILE", description = "Write what was counted, as JSON.")
+  private Optional<Path> stats = Optional.empty();
+
+  @Option(names = "--reboot", description = "When the guest resets itself, start it again.")
+  private boolean reboot;
+
+  @Override
+  public Integer call() throws IOException {
+    BootRequest request = request();
+    PcConfiguration configuration = PcConfiguration.of(memoryBytes, technique, clock);
+    if (clock == ClockMode.REAL) {
+      configuration = configuration.withEpochSeconds(System.currentTimeMillis() / 1000);
+    }
+    long deadline = System.nanoTime() + limitNanos();
+    while (true) {
+      GuestRun.Report report = run(configuration, request, deadline - System.nanoTime());
+      if (!(reboot && report.outcome() instanceof RunOutcome.Reset && report.panic().isEmpty())) {
+        if (stats.isPresent()) {
+          JsonReport.writeObject(stats.get(), describe(report));
+        }
+        return status(report);
+      }
+    }
+  }
+
+  private long limitNanos() {
+    return timeout.map(Duration::toNanos).orElse(Long.MAX_VALUE / 2);
+  }
+
+  private BootRequest request() throws IOException {
+    if (kernel.isEmpty()) {
+      if (initrd.isPresent() || !append.isEmpty()) {
+        throw new ParameterException(
+            spec.commandLine(), "--initrd and --append belong to a kernel: name one with --kernel");
+      }
+      return BootRequest.of(BuiltinGuest.image(workload, workload.defaults()));
+    }
+    BootRequest request = BootRequest.of(Files.readAllBytes(kernel.get())).withCommandLine(append);
+    return initrd.isPresent() ? request.withInitrd(Files.readAllBytes(initrd.get())) : request;
+  }
+
+  private GuestRun.Report run(PcConfiguration configuration, BootRequest request, long nanos) {
+    try {
+      return new GuestRun(configuration, request, nanos).run();
+    } catch (IllegalArgumentException impossible) {
+      throw new ParameterException(
+          spec.commandLine(), String.valueOf(impossible.getMessage()), impossible);
+    } catch (BootException | HostMemoryException failure) {
+      throw new CommandFailure(String.valueOf(failure.getMessage()));
+    }
+  }
+
+  private int status(GuestRun.Report report) {
+    if (report.panic().isPresent()) {
+      return died("the guest panicked: " + report.panic().get(), report);
+    }
+    return switch (report.outcome()) {
+      case RunOutcome.PoweredOff off -> 0;
+      case RunOutcome.DebugExit exit ->
+          exit.value() == 0 ? 0 : died("the guest ended itself with code " + exit.value(), report);
+      case RunOutcome.Died death -> died("the guest died: " + death.reason(), report);
+      case RunOutcome.Reset reset -> {
+        say("the guest reset itself (--reboot would start it again).");
+        yield RESET;
+      }
+      case RunOutcome.LimitReached limit -> {
+        say("the time limit was reached.");
+        yield TIME_LIMIT;
+      }
+      case RunOutcome.Stopped stopped -> {
+        say("ended.");
+        yield ENDED_BY_USER;
+      }
+    };
+  }
+
+  private int died(String sentence, GuestRun.Report report) {
+    say(sentence);
+    spec.commandLine().getErr().println(report.postMortem());
+    return DIED;
+  }
+
+  private void say(String sentence) {
+    spec.commandLine().getErr().println("memvisor: " + sentence);
+  }
+
+  private Map<String, Object> describe(GuestRun.Report report) {
+    Map<String, Object> root =
+        JsonReport.ordered(
+            "technique", technique.word(),
+            "memoryBytes", memoryBytes,
+            "outcome", report.outcome().getClass().getSimpleName(),
+            "instructions", report.instructions(),
+            "wallNanos", report.wallNanos(),
+            "exitsByReason", report.exits(),
+            "tableFrames", report.technique().tableFrames(),
+            "techniqueCounters", report.technique().counters(),
+            "tlb", JsonReport.describe(report.tlb()));
+    report.panic().ifPresent(text -> root.put("panic", text));
+    return root;
+  }
+}

@@ -1,0 +1,117 @@
+package memvisor.app.cli.run;
+
+import java.util.Map;
+import java.util.Optional;
+import memvisor.boot.BootRequest;
+import memvisor.host.HostMemory;
+import memvisor.machine.ExitReason;
+import memvisor.machine.RunOutcome;
+import memvisor.machine.pc.PcConfiguration;
+import memvisor.machine.pc.PcMachine;
+import memvisor.mmu.TechniqueStatistics;
+import memvisor.tlb.TlbCounters;
+
+/** Runs one guest with its console on standard input and output until it ends. */
+public final class GuestRun {
+  /** Room for tables beside guest memory. */
+  private static final long TABLES_BYTES = 128L << 20;
+
+  private final PcConfiguration configuration;
+  private final BootRequest request;
+  private final long maxNanos;
+
+  /** A run that is given up after {@code maxNanos} of wall time. */
+  public GuestRun(PcConfiguration configuration, BootRequest request, long maxNanos) {
+    this.configuration = configuration;
+    this.request = request;
+    this.maxNanos = maxNanos;
+  }
+
+  /**
+   * What a run leaves behind.
+   *
+   * @param outcome how it ended
+   * @param panic what the kernel said when it panicked
+   * @param instructions guest instructions retired
+   * @param wallNanos host time
+   * @param exits VM exits by reason
+   * @param tlb what the translation hardware counted
+   * @param technique what the technique counted
+   * @param postMortem registers and last exits, for a guest that died
+   */
+  public record Report(
+      RunOutcome outcome,
+      Optional<String> panic,
+      long instructions,
+      long wallNanos,
+      Map<ExitReason, Long> exits,
+      TlbCounters tlb,
+      TechniqueStatistics technique,
+      String postMortem) {}
+
+  /** Runs the guest. */
+  public Report run() {
+    // A partition takes one run of frames that starts at a multiple of its size.
+    long hostBytes = 4 * Long.highestOneBit(configuration.memoryBytes()) + TABLES_BYTES;
+    Stopper stopper = new Stopper();
+    ConsoleWatch console = new ConsoleWatch(System.out, stopper::stop);
+    try (HostMemory host = HostMemory.create(hostBytes);
+        PcMachine machine = new PcMachine(configuration, host, console, value -> {})) {
+      stopper.machine = Optional.of(machine);
+      machine.boot(request);
+      return run(machine, console);
+    }
+  }
+
+  private Report run(PcMachine machine, ConsoleWatch console) {
+    Optional<Terminal> terminal = Terminal.raw();
+    long started = System.nanoTime();
+    RunOutcome outcome;
+    try {
+      new KeyboardInput(System.in, machine, terminal.isPresent()).start();
+      outcome = runFlushing(machine, console, started);
+    } finally {
+      console.flush();
+      terminal.ifPresent(Terminal::close);
+    }
+    return new Report(
+        outcome,
+        console.panic(),
+        machine.instructions(),
+        System.nanoTime() - started,
+        machine.exits().counts(),
+        machine.unit().counters(),
+        machine.technique().statistics(),
+        postMortem(machine));
+  }
+
+  /** A prompt has no line end: what the guest wrote is shown a few times a second anyway. */
+  private RunOutcome runFlushing(PcMachine machine, ConsoleWatch console, long started) {
+    long step = 50_000_000;
+    while (true) {
+      long left = maxNanos - (System.nanoTime() - started);
+      RunOutcome outcome = machine.run(Long.MAX_VALUE, Math.min(step, left));
+      console.flush();
+      boolean onlyAStep = outcome instanceof RunOutcome.LimitReached && left > step;
+      if (!onlyAStep) {
+        return outcome;
+      }
+    }
+  }
+
+  private static String postMortem(PcMachine machine) {
+    StringBuilder text = new StringBuilder(machine.registers().describe());
+    text.append("\nlast exits:\n");
+    machine.exits().last().forEach(exit -> text.append("  ").append(exit).append('\n'));
+    return text.toString();
+  }
+
+  /** Breaks the circle between the console, which stops the machine, and the machine. */
+  private static final class Stopper {
+    private Optional<PcMachine> machine = Optional.empty();
+
+    void stop() {
+      machine.ifPresent(PcMachine::stop);
+    }
+  }
+}

@@ -131,7 +131,7 @@ final class FpuSaveOps {
       if (unavailable(c)) {
         return denied(c);
       }
-      long gva = memory.linear(c);
+      long gva = memory.linear(c, LEGACY_BYTES, true);
       if ((gva & 15) != 0) {
         return c.raise(GENERAL_PROTECTION, 0);
       }
@@ -155,7 +155,7 @@ final class FpuSaveOps {
       if (unavailable(c)) {
         return denied(c);
       }
-      long gva = memory.linear(c);
+      long gva = memory.linear(c, LEGACY_BYTES, false);
       if ((gva & 15) != 0) {
         return c.raise(GENERAL_PROTECTION, 0);
       }
@@ -187,7 +187,7 @@ final class FpuSaveOps {
       if (unavailable(c)) {
         return denied(c);
       }
-      long gva = memory.linear(c);
+      long gva = memory.linear(c, XSAVE_AREA_BYTES, true);
       if ((gva & 63) != 0) {
         return c.raise(GENERAL_PROTECTION, 0);
       }
@@ -221,7 +221,7 @@ final class FpuSaveOps {
       if (unavailable(c)) {
         return denied(c);
       }
-      long gva = memory.linear(c);
+      long gva = memory.linear(c, XSAVE_AREA_BYTES, false);
       if ((gva & 63) != 0) {
         return c.raise(GENERAL_PROTECTION, 0);
       }
@@ -278,7 +278,7 @@ final class FpuSaveOps {
       if (unavailable(c)) {
         return denied(c);
       }
-      int value = (int) c.load32(memory.linear(c));
+      int value = (int) c.load32(memory.linear(c, 4, false));
       if (c.fault != 0) {
         return FAULT;
       }
@@ -300,7 +300,7 @@ final class FpuSaveOps {
       if (unavailable(c)) {
         return denied(c);
       }
-      c.store32(memory.linear(c), c.fpu.mxcsr);
+      c.store32(memory.linear(c, 4, true), c.fpu.mxcsr);
       return outcome(c);
     }
   }

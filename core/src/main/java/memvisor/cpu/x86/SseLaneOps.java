@@ -36,7 +36,7 @@ final class SseLaneOps {
       if (unavailable(c)) {
         return denied(c);
       }
-      long value = source == MEMORY ? load(c, memory.linear(c), size) : c.gpr[register];
+      long value = source == MEMORY ? load(c, memory.linear(c, size, false), size) : c.gpr[register];
       if (c.fault != 0) {
         return FAULT;
       }
@@ -87,7 +87,7 @@ final class SseLaneOps {
       }
       long value = lane(c.xmm[target], c.xmm[target + 1], size, index);
       if (source == MEMORY) {
-        store(c, memory.linear(c), size, value);
+        store(c, memory.linear(c, size, true), size, value);
         return outcome(c);
       }
       c.gpr[register] = value;

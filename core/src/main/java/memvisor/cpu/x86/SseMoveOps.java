@@ -79,7 +79,7 @@ final class SseMoveOps {
       if (unavailable(c)) {
         return denied(c);
       }
-      long gva = memory.linear(c);
+      long gva = memory.linear(c, 16, false);
       if ((gva & alignmentMask) != 0) {
         return c.raise(GENERAL_PROTECTION, 0);
       }
@@ -111,7 +111,7 @@ final class SseMoveOps {
       if (unavailable(c)) {
         return denied(c);
       }
-      long gva = memory.linear(c);
+      long gva = memory.linear(c, 16, true);
       if ((gva & alignmentMask) != 0) {
         return c.raise(GENERAL_PROTECTION, 0);
       }
@@ -185,7 +185,7 @@ final class SseMoveOps {
       }
       long value = c.xmm[target];
       if (source == MEMORY) {
-        store(c, memory.linear(c), size, value);
+        store(c, memory.linear(c, size, true), size, value);
         return outcome(c);
       }
       c.xmm[source] = size == 8 ? value : Lanes.withLow32(c.xmm[source], value);
@@ -207,7 +207,7 @@ final class SseMoveOps {
       if (unavailable(c)) {
         return denied(c);
       }
-      long value = c.load64(memory.linear(c));
+      long value = c.load64(memory.linear(c, 8, false));
       if (c.fault != 0) {
         return FAULT;
       }
@@ -230,7 +230,7 @@ final class SseMoveOps {
       if (unavailable(c)) {
         return denied(c);
       }
-      c.store64(memory.linear(c), c.xmm[target + half]);
+      c.store64(memory.linear(c, 8, true), c.xmm[target + half]);
       return outcome(c);
     }
   }
@@ -289,7 +289,7 @@ final class SseMoveOps {
         return denied(c);
       }
       if (source == MEMORY) {
-        c.store64(memory.linear(c), c.xmm[target]);
+        c.store64(memory.linear(c, 8, true), c.xmm[target]);
         return outcome(c);
       }
       c.xmm[source] = c.xmm[target];
@@ -314,7 +314,7 @@ final class SseMoveOps {
       if (unavailable(c)) {
         return denied(c);
       }
-      long value = source == MEMORY ? load(c, memory.linear(c), size) : c.gpr[register];
+      long value = source == MEMORY ? load(c, memory.linear(c, size, false), size) : c.gpr[register];
       if (c.fault != 0) {
         return FAULT;
       }
@@ -342,7 +342,7 @@ final class SseMoveOps {
       }
       long value = c.xmm[target];
       if (source == MEMORY) {
-        store(c, memory.linear(c), size, value);
+        store(c, memory.linear(c, size, true), size, value);
         return outcome(c);
       }
       c.gpr[register] = size == 8 ? value : value & 0xFFFF_FFFFL;
@@ -365,7 +365,7 @@ final class SseMoveOps {
 
     @Override
     int execute(Vcpu c) {
-      SseOp.store(c, memory.linear(c), size, c.gpr[register]);
+      SseOp.store(c, memory.linear(c, size, true), size, c.gpr[register]);
       return SseOp.outcome(c);
     }
   }

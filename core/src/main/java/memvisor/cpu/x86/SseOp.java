@@ -69,7 +69,7 @@ abstract class SseOp extends MicroOp {
       f.high = c.xmm[source + 1];
       return true;
     }
-    long gva = memory.linear(c);
+    long gva = memory.linear(c, 16, false);
     if ((gva & alignmentMask) != 0) {
       c.raise(GENERAL_PROTECTION, 0);
       return false;
@@ -87,7 +87,7 @@ abstract class SseOp extends MicroOp {
     if (source >= 0) {
       return c.xmm[source];
     }
-    return load(c, memory.linear(c), sizeBytes);
+    return load(c, memory.linear(c, sizeBytes, false), sizeBytes);
   }
 
   static long load(Vcpu c, long gva, int sizeBytes) {

@@ -61,7 +61,7 @@ final class X87ControlOps {
       if (c.fpu.exceptionPending()) {
         return c.raise(FLOATING_POINT_ERROR, 0);
       }
-      int value = (int) c.load16(memory.linear(c));
+      int value = (int) c.load16(memory.linear(c, 2, false));
       if (c.fault != 0) {
         return FAULT;
       }
@@ -81,7 +81,7 @@ final class X87ControlOps {
       if (unavailable(c)) {
         return denied(c);
       }
-      c.store16(memory.linear(c), c.fpu.control);
+      c.store16(memory.linear(c, 2, true), c.fpu.control);
       return outcome(c);
     }
   }
@@ -105,7 +105,7 @@ final class X87ControlOps {
         c.gpr[Vcpu.RAX] = c.gpr[Vcpu.RAX] & ~0xFFFFL | word;
         return NEXT;
       }
-      c.store16(memory.linear(c), word);
+      c.store16(memory.linear(c, 2, true), word);
       return outcome(c);
     }
   }

@@ -4,8 +4,6 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
-import java.util.OptionalInt;
-import java.util.OptionalLong;
 import memvisor.lab.Experiment;
 import memvisor.lab.RunResult;
 import memvisor.lab.Workload;
@@ -70,19 +68,19 @@ final class CompareCommand implements Runnable {
       names = "--pages",
       paramLabel = "N",
       description = "4 KiB pages the workload uses: a power of two (default: the workload's).")
-  private OptionalInt pages = OptionalInt.empty();
+  private Optional<Integer> pages = Optional.empty();
 
   @Option(
       names = "--iterations",
       paramLabel = "N",
       description = "How often, in the workload's unit (default: the workload's).")
-  private OptionalLong iterations = OptionalLong.empty();
+  private Optional<Long> iterations = Optional.empty();
 
   @Option(
       names = "--spaces",
       paramLabel = "N",
       description = "Address spaces of the switching workloads (default: 8).")
-  private OptionalInt spaces = OptionalInt.empty();
+  private Optional<Integer> spaces = Optional.empty();
 
   @Option(
       names = "--tlb",
@@ -120,7 +118,7 @@ final class CompareCommand implements Runnable {
           new WorkloadParameters(
               pages.orElse(defaults.pages()),
               iterations.orElse(defaults.iterations()),
-              spaces.isPresent() && defaults.spaces() > 1 ? spaces.getAsInt() : defaults.spaces());
+              spaces.isPresent() && defaults.spaces() > 1 ? spaces.get() : defaults.spaces());
       BuiltinGuest.requireTablesFit(workload, chosen);
       return chosen;
     } catch (IllegalArgumentException impossible) {

@@ -5,6 +5,7 @@ module memvisor.core {
 
   exports memvisor.address;
   exports memvisor.boot;
+  exports memvisor.cpu.jit;
   exports memvisor.cpu.x86;
   exports memvisor.cpu.x86.asm;
   exports memvisor.device;

@@ -1,5 +1,7 @@
 package memvisor.cpu.x86;
 
+import java.util.ArrayList;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -40,6 +42,15 @@ final class Block {
   @Nullable Block nextCrossing;
 
   boolean dropped;
+
+  /** Executions by interpretation, until the block is offered for translation. */
+  int heat;
+
+  /** The translation to execute instead. */
+  @Nullable CompiledCode code;
+
+  /** Translations that this block is part of. */
+  private final List<CompiledCode> translations = new ArrayList<>(0);
 
   /** Successors in the same page, by distance from this block's start; 0 is none. */
   private long delta0;
@@ -82,8 +93,37 @@ final class Block {
     }
   }
 
+  /** The successors known so far. */
+  List<Block> successors() {
+    List<Block> known = new ArrayList<>(2);
+    if (link0 != null) {
+      known.add(link0);
+    }
+    if (link1 != null) {
+      known.add(link1);
+    }
+    return known;
+  }
+
+  /** This block is part of a translation, which goes when the block goes. */
+  void contain(CompiledCode translation) {
+    translations.add(translation);
+  }
+
+  /** A translation was dropped. */
+  void forget(CompiledCode translation) {
+    translations.remove(translation);
+    if (translation.equals(code)) {
+      code = null;
+      heat = 0;
+    }
+  }
+
   void drop() {
     dropped = true;
+    while (!translations.isEmpty()) {
+      translations.getLast().drop();
+    }
     for (int i = 0; i < ops.length; i++) {
       ops[i] = new Stale(ops[i].offset);
     }

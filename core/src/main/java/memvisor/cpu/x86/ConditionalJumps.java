@@ -25,7 +25,7 @@ final class ConditionalJumps {
     };
   }
 
-  private static final class IfBelow extends BranchOps.Relative {
+  static final class IfBelow extends BranchOps.Relative {
     IfBelow(Instruction i, long displacement) {
       super(i, displacement);
     }
@@ -36,7 +36,7 @@ final class ConditionalJumps {
     }
   }
 
-  private static final class IfNotBelow extends BranchOps.Relative {
+  static final class IfNotBelow extends BranchOps.Relative {
     IfNotBelow(Instruction i, long displacement) {
       super(i, displacement);
     }
@@ -47,7 +47,7 @@ final class ConditionalJumps {
     }
   }
 
-  private static final class IfZero extends BranchOps.Relative {
+  static final class IfZero extends BranchOps.Relative {
     IfZero(Instruction i, long displacement) {
       super(i, displacement);
     }
@@ -58,7 +58,7 @@ final class ConditionalJumps {
     }
   }
 
-  private static final class IfNotZero extends BranchOps.Relative {
+  static final class IfNotZero extends BranchOps.Relative {
     IfNotZero(Instruction i, long displacement) {
       super(i, displacement);
     }
@@ -69,7 +69,7 @@ final class ConditionalJumps {
     }
   }
 
-  private static final class IfBelowOrEqual extends BranchOps.Relative {
+  static final class IfBelowOrEqual extends BranchOps.Relative {
     IfBelowOrEqual(Instruction i, long displacement) {
       super(i, displacement);
     }
@@ -80,7 +80,7 @@ final class ConditionalJumps {
     }
   }
 
-  private static final class IfAbove extends BranchOps.Relative {
+  static final class IfAbove extends BranchOps.Relative {
     IfAbove(Instruction i, long displacement) {
       super(i, displacement);
     }
@@ -91,7 +91,7 @@ final class ConditionalJumps {
     }
   }
 
-  private static final class IfSign extends BranchOps.Relative {
+  static final class IfSign extends BranchOps.Relative {
     IfSign(Instruction i, long displacement) {
       super(i, displacement);
     }
@@ -102,7 +102,7 @@ final class ConditionalJumps {
     }
   }
 
-  private static final class IfNotSign extends BranchOps.Relative {
+  static final class IfNotSign extends BranchOps.Relative {
     IfNotSign(Instruction i, long displacement) {
       super(i, displacement);
     }
@@ -113,7 +113,7 @@ final class ConditionalJumps {
     }
   }
 
-  private static final class IfLess extends BranchOps.Relative {
+  static final class IfLess extends BranchOps.Relative {
     IfLess(Instruction i, long displacement) {
       super(i, displacement);
     }
@@ -124,7 +124,7 @@ final class ConditionalJumps {
     }
   }
 
-  private static final class IfNotLess extends BranchOps.Relative {
+  static final class IfNotLess extends BranchOps.Relative {
     IfNotLess(Instruction i, long displacement) {
       super(i, displacement);
     }
@@ -135,7 +135,7 @@ final class ConditionalJumps {
     }
   }
 
-  private static final class IfLessOrEqual extends BranchOps.Relative {
+  static final class IfLessOrEqual extends BranchOps.Relative {
     IfLessOrEqual(Instruction i, long displacement) {
       super(i, displacement);
     }
@@ -146,7 +146,7 @@ final class ConditionalJumps {
     }
   }
 
-  private static final class IfGreater extends BranchOps.Relative {
+  static final class IfGreater extends BranchOps.Relative {
     IfGreater(Instruction i, long displacement) {
       super(i, displacement);
     }

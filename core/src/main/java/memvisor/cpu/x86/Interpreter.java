@@ -10,9 +10,19 @@ import org.jspecify.annotations.Nullable;
  * between them, and keeps the instruction count and RIP.
  */
 final class Interpreter {
+  /** Bounds how long translated code runs before another thread's kick is seen. */
+  private static final int MAX_TRANSLATED_RUN = 1 << 16;
+
+  /** Tags that no access matches. */
+  private static final long[] NEVER = never();
+
   private final Vcpu c;
   private final JumpCache jumps;
   private final Instruction instruction = new Instruction();
+
+  private @Nullable Translator translator;
+  private int translateAt;
+  private long translatedInstructions;
 
   private int mode;
   private long codeBase;
@@ -23,6 +33,12 @@ final class Interpreter {
   Interpreter(Vcpu c, JumpCache jumps) {
     this.c = c;
     this.jumps = jumps;
+  }
+
+  private static long[] never() {
+    long[] tags = new long[TranslationCache.ENTRIES];
+    Arrays.fill(tags, TranslationCache.EMPTY);
+    return tags;
   }
 
   RunExit run(long maxInstructions) {
@@ -57,6 +73,13 @@ final class Interpreter {
       singleStep(block);
       return null;
     }
+    CompiledCode code = block.code;
+    if (code != null && left >= code.entryLength) {
+      return runTranslated(code, left);
+    }
+    if (++block.heat == translateAt) {
+      translate(block);
+    }
     long start = c.rip;
     int count = (int) Math.min(left, block.ops.length);
     if (execute(block, count) == MicroOp.BRANCH && block.near) {
@@ -83,6 +106,60 @@ final class Interpreter {
     c.instructions += count;
     c.rip = advance(start, count < ops.length ? ops[count].offset : block.length);
     return MicroOp.NEXT;
+  }
+
+  // ---- translated code -------------------------------------------------------------------------
+
+  void setTranslator(Translator newTranslator) {
+    translator = newTranslator;
+    translateAt = newTranslator.threshold();
+  }
+
+  long translatedInstructions() {
+    return translatedInstructions;
+  }
+
+  private void translate(Block block) {
+    HotCode hot = new HotCode(block);
+    if (translator != null && hot.isTranslatable()) {
+      translator.translate(hot);
+    }
+  }
+
+  private @Nullable Block runTranslated(CompiledCode code, long left) {
+    // a fetch that may not be remembered is made again for every block
+    c.translatedLimit = cacheable ? (int) Math.min(left, MAX_TRANSLATED_RUN) : code.entryLength;
+    long before = c.instructions;
+    int exit = code.nextRunIsProbe() ? probe(code) : code.run(c);
+    translatedInstructions += c.instructions - before;
+    if (exit >= 0) {
+      Block next = cacheable ? code.link(exit) : null;
+      return next != null || !cacheable ? next : findLinked(code, exit);
+    }
+    if (exit == CompiledCode.FAULTED) {
+      deliverFault();
+    } else if (exit == CompiledCode.MODE) {
+      refreshMode();
+    }
+    return null;
+  }
+
+  /** Runs with every inlined check missing, so that the JVM's profile knows that they may. */
+  private int probe(CompiledCode code) {
+    c.translatedReadTag = NEVER;
+    c.translatedWriteTag = NEVER;
+    int exit = code.run(c);
+    c.translatedReadTag = c.readTag;
+    c.translatedWriteTag = c.writeTag;
+    return exit;
+  }
+
+  private @Nullable Block findLinked(CompiledCode code, int exit) {
+    Block next = find();
+    if (next != null && !next.crossesPage() && cacheable) {
+      code.link(exit, next);
+    }
+    return next;
   }
 
   private int settle(Block block, MicroOp op, int index, int result, long start) {

@@ -171,10 +171,18 @@ public final class Vcpu implements TranslationListener {
   /** The cache for the current CPL and AC; its arrays are copied to the fields below. */
   private TranslationCache cache = supervisorCache;
 
-  private long[] readTag = cache.readTag;
-  private long[] readAddend = cache.readAddend;
-  private long[] writeTag = cache.writeTag;
-  private long[] writeAddend = cache.writeAddend;
+  long[] readTag = cache.readTag;
+  long[] readAddend = cache.readAddend;
+  long[] writeTag = cache.writeTag;
+  long[] writeAddend = cache.writeAddend;
+
+  /** What translated code checks: the tags above, or tags that never match while it is probed. */
+  long[] translatedReadTag = readTag;
+
+  long[] translatedWriteTag = writeTag;
+
+  /** Translated code enters no block with which it would have retired more than this. */
+  int translatedLimit;
 
   /** USER and AC bits for accesses at the current privilege. */
   private int accessMode;
@@ -205,6 +213,16 @@ public final class Vcpu implements TranslationListener {
     model = newModel;
     features = newModel.featureBits();
     paging.setPhysicalAddressBits(newModel.physicalAddressBits());
+  }
+
+  /** Has blocks that are executed often translated; before the processor runs. */
+  public void setTranslator(Translator translator) {
+    interpreter.setTranslator(translator);
+  }
+
+  /** Instructions that translated code has retired. */
+  public long translatedInstructions() {
+    return interpreter.translatedInstructions();
   }
 
   /** Puts the processor into the state after RESET; the model stays. */
@@ -596,5 +614,7 @@ public final class Vcpu implements TranslationListener {
     readAddend = cache.readAddend;
     writeTag = cache.writeTag;
     writeAddend = cache.writeAddend;
+    translatedReadTag = readTag;
+    translatedWriteTag = writeTag;
   }
 }

@@ -1,0 +1,210 @@
+package memvisor.cpu.jit;
+
+import java.lang.classfile.CodeBuilder;
+import java.lang.classfile.Label;
+import java.lang.classfile.TypeKind;
+import java.lang.constant.ClassDesc;
+import java.lang.constant.ConstantDescs;
+import java.lang.constant.MethodTypeDesc;
+import memvisor.cpu.x86.HotCode;
+
+/** The names that generated code uses, and short forms for what it often does. */
+final class Emitter {
+  static final ClassDesc COMPILED = ClassDesc.of(HotCode.PACKAGE, "CompiledCode");
+  static final ClassDesc VCPU = ClassDesc.of(HotCode.PACKAGE, "Vcpu");
+  static final ClassDesc FLAGS = ClassDesc.of(HotCode.PACKAGE, "Flags");
+  static final ClassDesc HVA = ClassDesc.of("memvisor.memory", "Hva");
+  static final ClassDesc LONGS = ConstantDescs.CD_long.arrayType();
+  private static final ClassDesc LONG = ConstantDescs.CD_long;
+  private static final ClassDesc INT = ConstantDescs.CD_int;
+  private static final ClassDesc BOOLEAN = ConstantDescs.CD_boolean;
+  private static final ClassDesc VOID = ConstantDescs.CD_void;
+
+  /** Local 1: the processor. */
+  static final int CPU = 1;
+
+  final CodeBuilder b;
+
+  Emitter(CodeBuilder builder) {
+    this.b = builder;
+  }
+
+  int newLong() {
+    return b.allocateLocal(TypeKind.LONG);
+  }
+
+  int newInt() {
+    return b.allocateLocal(TypeKind.INT);
+  }
+
+  int newReference() {
+    return b.allocateLocal(TypeKind.REFERENCE);
+  }
+
+  void constant(long value) {
+    b.loadConstant(value);
+  }
+
+  void constant(int value) {
+    b.loadConstant(value);
+  }
+
+  // ---- the processor's fields ----------------------------------------------------------------
+
+  /** Pushes a field of the processor that holds a {@code long[]}. */
+  void pushArray(String field) {
+    b.aload(CPU).getfield(VCPU, field, LONGS);
+  }
+
+  void pushLongField(String field) {
+    b.aload(CPU).getfield(VCPU, field, LONG);
+  }
+
+  void pushIntField(String field) {
+    b.aload(CPU).getfield(VCPU, field, INT);
+  }
+
+  void putLongField(String field) {
+    b.putfield(VCPU, field, LONG);
+  }
+
+  void putIntField(String field) {
+    b.putfield(VCPU, field, INT);
+  }
+
+  void pushFlags() {
+    b.aload(CPU).getfield(VCPU, "flags", FLAGS);
+  }
+
+  // ---- calls ---------------------------------------------------------------------------------
+
+  /** Calls an instance method of {@code CompiledCode}: {@code this} and CPU are on the stack. */
+  void slowLoad(String name) {
+    b.invokevirtual(COMPILED, name, MethodTypeDesc.of(LONG, VCPU, LONG, INT, INT, INT));
+  }
+
+  void slowStore() {
+    b.invokevirtual(COMPILED, "store", MethodTypeDesc.of(INT, VCPU, LONG, LONG, INT, INT, INT));
+  }
+
+  void opaque() {
+    b.invokevirtual(COMPILED, "opaque", MethodTypeDesc.of(INT, VCPU, LONG, INT, INT));
+  }
+
+  void leave() {
+    b.invokevirtual(COMPILED, "leave", MethodTypeDesc.of(INT, VCPU, LONG, INT, INT));
+  }
+
+  /** A function of longs to a truth value. */
+  void test(String name, int arguments) {
+    b.invokestatic(COMPILED, name, MethodTypeDesc.of(BOOLEAN, longs(arguments)));
+  }
+
+  /** CF and OF as an image, from {@code longs} longs and then {@code ints} ints. */
+  void status(String name, int longCount, int intCount) {
+    ClassDesc[] parameters = new ClassDesc[longCount + intCount];
+    for (int i = 0; i < parameters.length; i++) {
+      parameters[i] = i < longCount ? LONG : INT;
+    }
+    b.invokestatic(COMPILED, name, MethodTypeDesc.of(INT, parameters));
+  }
+
+  private static ClassDesc[] longs(int count) {
+    ClassDesc[] parameters = new ClassDesc[count];
+    java.util.Arrays.fill(parameters, LONG);
+    return parameters;
+  }
+
+  /** Sets the processor's flags; the flags and {@code arguments} longs are on the stack. */
+  void setFlags(String name, int arguments) {
+    b.invokevirtual(FLAGS, name, MethodTypeDesc.of(VOID, longs(arguments)));
+  }
+
+  void setResult() {
+    b.invokevirtual(FLAGS, "result", MethodTypeDesc.of(VOID, LONG, INT));
+  }
+
+  void setCarryOverflow() {
+    b.invokevirtual(FLAGS, "carryOverflow", MethodTypeDesc.of(VOID, INT));
+  }
+
+  void setCarry() {
+    b.invokevirtual(FLAGS, "carry", MethodTypeDesc.of(VOID, BOOLEAN));
+  }
+
+  void flagsCondition() {
+    b.invokevirtual(FLAGS, "condition", MethodTypeDesc.of(BOOLEAN, INT));
+  }
+
+  void longFunction(Class<?> owner, String name, int arguments) {
+    b.invokestatic(
+        owner.describeConstable().orElseThrow(), name, MethodTypeDesc.of(LONG, longs(arguments)));
+  }
+
+  void compareUnsigned() {
+    b.invokestatic(ConstantDescs.CD_Long, "compareUnsigned", MethodTypeDesc.of(INT, LONG, LONG));
+  }
+
+  // ---- memory --------------------------------------------------------------------------------
+
+  /** Reads at the host address on the stack: a long, sign- or zero-extended. */
+  void readHost(int bytes, boolean signed) {
+    switch (bytes) {
+      case 1 -> b.invokestatic(HVA, "readByte", MethodTypeDesc.of(INT, LONG));
+      case 2 -> b.invokestatic(HVA, "readShort", MethodTypeDesc.of(INT, LONG));
+      case 4 -> b.invokestatic(HVA, "readInt", MethodTypeDesc.of(INT, LONG));
+      default -> {
+        b.invokestatic(HVA, "readLong", MethodTypeDesc.of(LONG, LONG));
+        return;
+      }
+    }
+    if (signed && bytes < 4) {
+      if (bytes == 1) {
+        b.i2b();
+      } else {
+        b.i2s();
+      }
+    }
+    b.i2l();
+    if (!signed && bytes == 4) {
+      constant(0xFFFF_FFFFL);
+      b.land();
+    }
+  }
+
+  /** Writes the long on the stack at the host address under it. */
+  void writeHost(int bytes) {
+    switch (bytes) {
+      case 1 -> b.l2i().invokestatic(HVA, "writeByte", MethodTypeDesc.of(VOID, LONG, INT));
+      case 2 -> b.l2i().invokestatic(HVA, "writeShort", MethodTypeDesc.of(VOID, LONG, INT));
+      case 4 -> b.l2i().invokestatic(HVA, "writeInt", MethodTypeDesc.of(VOID, LONG, INT));
+      default -> b.invokestatic(HVA, "writeLong", MethodTypeDesc.of(VOID, LONG, LONG));
+    }
+  }
+
+  // ---- arithmetic ----------------------------------------------------------------------------
+
+  /** Sign-extends the low {@code bytes} bytes of the long on the stack. */
+  void signExtend(int bytes) {
+    switch (bytes) {
+      case 1 -> b.l2i().i2b().i2l();
+      case 2 -> b.l2i().i2s().i2l();
+      case 4 -> b.l2i().i2l();
+      default -> {
+        // all of it
+      }
+    }
+  }
+
+  /** Keeps the low {@code bytes} bytes of the long on the stack. */
+  void zeroExtend(int bytes) {
+    if (bytes < 8) {
+      constant(-1L >>> 64 - 8 * bytes);
+      b.land();
+    }
+  }
+
+  Label newLabel() {
+    return b.newLabel();
+  }
+}

@@ -1,0 +1,357 @@
+package memvisor.cpu.jit;
+
+import java.lang.classfile.Label;
+import memvisor.cpu.x86.Lowered.ShiftOperation;
+
+/**
+ * Where the status flags are at a point of generated code: in the processor, or implied by the
+ * operands and result of the last operation that set them, which are in locals.
+ *
+ * <p>Operands and results are sign-extended, as the interpreter's lazy flags have them. Nothing is
+ * computed before something asks.
+ */
+sealed interface FlagState {
+  /** Stores the flags into the processor. */
+  void store(Emitter e);
+
+  /** Jumps to {@code target} if the condition, as in the opcode, holds. */
+  void branch(Emitter e, int condition, Label target);
+
+  /** Pushes CF as 0 or 1. */
+  default void pushCarry(Emitter e) {
+    Label set = e.newLabel();
+    Label end = e.newLabel();
+    branch(e, 2, set);
+    e.b.iconst_0().goto_(end).labelBinding(set).iconst_1().labelBinding(end);
+  }
+
+  /** Jumps on the truth value on the stack, or on its opposite. */
+  private static void jump(Emitter e, int condition, Label target) {
+    if ((condition & 1) == 0) {
+      e.b.ifne(target);
+    } else {
+      e.b.ifeq(target);
+    }
+  }
+
+  /** Jumps if the long on the stack is zero (or not, for an odd condition). */
+  private static void jumpIfZero(Emitter e, int condition, Label target) {
+    e.b.lconst_0().lcmp();
+    if ((condition & 1) == 0) {
+      e.b.ifeq(target);
+    } else {
+      e.b.ifne(target);
+    }
+  }
+
+  private static void jumpIfNegative(Emitter e, int condition, Label target) {
+    e.b.lconst_0().lcmp();
+    jumpOnComparison(e, condition, false, target);
+  }
+
+  /** Jumps if the comparison on the stack is less (or equal), or for an odd condition if not. */
+  private static void jumpOnComparison(Emitter e, int condition, boolean orEqual, Label target) {
+    if ((condition & 1) == 0) {
+      if (orEqual) {
+        e.b.ifle(target);
+      } else {
+        e.b.iflt(target);
+      }
+    } else if (orEqual) {
+      e.b.ifgt(target);
+    } else {
+      e.b.ifge(target);
+    }
+  }
+
+  private static void never(Emitter e, int condition, Label target) {
+    if ((condition & 1) != 0) {
+      e.b.goto_(target);
+    }
+  }
+
+  /** The processor holds them. */
+  record InProcessor() implements FlagState {
+    @Override
+    public void store(Emitter e) {
+      // they are there
+    }
+
+    @Override
+    public void branch(Emitter e, int condition, Label target) {
+      e.pushFlags();
+      e.constant(condition & ~1);
+      e.flagsCondition();
+      jump(e, condition, target);
+    }
+  }
+
+  /** {@code left - right = result}. */
+  record Difference(Value left, Value right, Value result) implements FlagState {
+    @Override
+    public void store(Emitter e) {
+      e.pushFlags();
+      left.push(e);
+      right.push(e);
+      result.push(e);
+      e.setFlags("sub", 3);
+    }
+
+    @Override
+    public void branch(Emitter e, int condition, Label target) {
+      switch (condition >>> 1) {
+        case 0 -> {
+          left.push(e);
+          right.push(e);
+          result.push(e);
+          e.test("overflowOfSub", 3);
+          jump(e, condition, target);
+        }
+        case 1, 3 -> {
+          left.push(e);
+          right.push(e);
+          e.compareUnsigned();
+          jumpOnComparison(e, condition, condition >>> 1 == 3, target);
+        }
+        case 2 -> {
+          result.push(e);
+          jumpIfZero(e, condition, target);
+        }
+        case 4 -> {
+          result.push(e);
+          jumpIfNegative(e, condition, target);
+        }
+        case 5 -> {
+          result.push(e);
+          e.test("parity", 1);
+          jump(e, condition, target);
+        }
+        default -> {
+          left.push(e);
+          right.push(e);
+          e.b.lcmp();
+          jumpOnComparison(e, condition, condition >>> 1 == 7, target);
+        }
+      }
+    }
+  }
+
+  /** The result of a logical operation. */
+  record Logical(Value result) implements FlagState {
+    @Override
+    public void store(Emitter e) {
+      e.pushFlags();
+      result.push(e);
+      e.setFlags("logic", 1);
+    }
+
+    @Override
+    public void branch(Emitter e, int condition, Label target) {
+      switch (condition >>> 1) {
+        case 0, 1 -> never(e, condition, target);
+        case 2, 3 -> {
+          result.push(e);
+          jumpIfZero(e, condition, target);
+        }
+        case 4, 6 -> {
+          result.push(e);
+          jumpIfNegative(e, condition, target);
+        }
+        case 5 -> {
+          result.push(e);
+          e.test("parity", 1);
+          jump(e, condition, target);
+        }
+        default -> {
+          result.push(e);
+          e.b.lconst_0().lcmp();
+          jumpOnComparison(e, condition, true, target);
+        }
+      }
+    }
+  }
+
+  /**
+   * Any other setter: zero, sign and parity follow {@code result}; what else is asked for is read
+   * from the processor after {@code store}, which costs but is rare.
+   */
+  sealed interface Result extends FlagState {
+    Value result();
+
+    @Override
+    default void branch(Emitter e, int condition, Label target) {
+      switch (condition >>> 1) {
+        case 2 -> {
+          result().push(e);
+          jumpIfZero(e, condition, target);
+        }
+        case 4 -> {
+          result().push(e);
+          jumpIfNegative(e, condition, target);
+        }
+        case 5 -> {
+          result().push(e);
+          e.test("parity", 1);
+          jump(e, condition, target);
+        }
+        default -> {
+          store(e);
+          new InProcessor().branch(e, condition, target);
+        }
+      }
+    }
+  }
+
+  /** {@code left + right (+ carry) = result}. */
+  record Sum(Value left, Value right, Value result) implements Result {
+    @Override
+    public void store(Emitter e) {
+      e.pushFlags();
+      left.push(e);
+      right.push(e);
+      result.push(e);
+      e.setFlags("add", 3);
+    }
+
+    @Override
+    public void branch(Emitter e, int condition, Label target) {
+      if (condition >>> 1 == 1) {
+        left.push(e);
+        right.push(e);
+        result.push(e);
+        e.test("carryOfAdd", 3);
+        jump(e, condition, target);
+      } else {
+        Result.super.branch(e, condition, target);
+      }
+    }
+  }
+
+  /** {@code left - right - borrow = result}. */
+  record Borrowed(Value left, Value right, Value result) implements Result {
+    @Override
+    public void store(Emitter e) {
+      e.pushFlags();
+      left.push(e);
+      right.push(e);
+      result.push(e);
+      e.setFlags("sbb", 3);
+    }
+
+    @Override
+    public void branch(Emitter e, int condition, Label target) {
+      if (condition >>> 1 == 1) {
+        left.push(e);
+        right.push(e);
+        result.push(e);
+        e.test("carryOfSbb", 3);
+        jump(e, condition, target);
+      } else {
+        Result.super.branch(e, condition, target);
+      }
+    }
+  }
+
+  /** INC or DEC: CF is what it was before. */
+  record Step(boolean up, Value left, Value result, FlagState before) implements Result {
+    @Override
+    public void store(Emitter e) {
+      before.store(e);
+      e.pushFlags();
+      left.push(e);
+      result.push(e);
+      e.setFlags(up ? "inc" : "dec", 2);
+    }
+
+    @Override
+    public void branch(Emitter e, int condition, Label target) {
+      if (condition >>> 1 == 1) {
+        before.branch(e, condition, target);
+      } else {
+        Result.super.branch(e, condition, target);
+      }
+    }
+  }
+
+  /** A shift by a constant. */
+  record Shifted(ShiftOperation operation, Value operand, Value result, int amount, int bytes)
+      implements Result {
+    @Override
+    public void store(Emitter e) {
+      e.pushFlags();
+      result.push(e);
+      operand.push(e);
+      switch (operation) {
+        case SHL -> {
+          result.push(e);
+          e.constant(amount);
+          e.constant(8 * bytes);
+          e.status("statusOfShl", 2, 2);
+        }
+        case SHR -> {
+          e.constant(amount);
+          e.status("statusOfShr", 1, 1);
+        }
+        case SAR -> {
+          e.constant(amount);
+          e.status("statusOfSar", 1, 1);
+        }
+        case ROL, ROR -> throw new IllegalStateException("not a shift: " + operation);
+      }
+      e.setResult();
+    }
+  }
+
+  /** A product; {@code status} is an int local with CF and OF. */
+  record Product(Value result, int status) implements Result {
+    @Override
+    public void store(Emitter e) {
+      e.pushFlags();
+      result.push(e);
+      e.b.iload(status);
+      e.setResult();
+    }
+  }
+
+  /** A rotation by a constant: CF and OF change, the others are what they were. */
+  record Rotated(ShiftOperation operation, Value result, int bytes, FlagState before)
+      implements FlagState {
+    @Override
+    public void store(Emitter e) {
+      before.store(e);
+      e.pushFlags();
+      result.push(e);
+      e.constant(8 * bytes);
+      e.status(operation == ShiftOperation.ROL ? "statusOfRol" : "statusOfRor", 1, 1);
+      e.setCarryOverflow();
+    }
+
+    @Override
+    public void branch(Emitter e, int condition, Label target) {
+      store(e);
+      new InProcessor().branch(e, condition, target);
+    }
+  }
+
+  /** BT: CF is the int local {@code bit}, the others are what they were. */
+  record Bit(int bit, FlagState before) implements FlagState {
+    @Override
+    public void store(Emitter e) {
+      before.store(e);
+      e.pushFlags();
+      e.b.iload(bit);
+      e.setCarry();
+    }
+
+    @Override
+    public void branch(Emitter e, int condition, Label target) {
+      if (condition >>> 1 == 1) {
+        e.b.iload(bit);
+        jump(e, condition, target);
+      } else {
+        store(e);
+        new InProcessor().branch(e, condition, target);
+      }
+    }
+  }
+}

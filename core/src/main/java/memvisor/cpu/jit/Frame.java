@@ -1,0 +1,108 @@
+package memvisor.cpu.jit;
+
+import memvisor.cpu.x86.HotCode;
+
+/**
+ * The fixed locals of a generated method: guest registers, the arrays that hold processor state,
+ * RIP at entry, instructions retired, and where to leave to.
+ */
+final class Frame {
+  private static final int REGISTERS = 16;
+
+  private final Emitter e;
+  private final int[] registers = new int[REGISTERS];
+  private final RegisterUse use;
+  private final int gpr;
+
+  /** RIP of the entry block (long). */
+  final int base;
+
+  /** Instructions retired in blocks that have ended (int). */
+  final int retired;
+
+  /** RIP to leave with (long), and the exit's number (int). */
+  final int target;
+
+  final int exit;
+
+  /** Scratch: a guest address (long), a host address (long), an index (int). */
+  final int address;
+
+  final int host;
+  final int index;
+
+  /** The inlined translation cache: arrays, valid where the code loads or stores at all. */
+  final int readTag;
+
+  final int readAddend;
+  final int writeTag;
+  final int writeAddend;
+
+  Frame(Emitter e, HotCode code) {
+    this.e = e;
+    this.use = new RegisterUse(code);
+    this.gpr = e.newReference();
+    this.base = e.newLong();
+    this.retired = e.newInt();
+    this.target = e.newLong();
+    this.exit = e.newInt();
+    this.address = e.newLong();
+    this.host = e.newLong();
+    this.index = e.newInt();
+    this.readTag = e.newReference();
+    this.readAddend = e.newReference();
+    this.writeTag = e.newReference();
+    this.writeAddend = e.newReference();
+    for (int r = 0; r < REGISTERS; r++) {
+      registers[r] = use.isUsed(r) ? e.newLong() : -1;
+    }
+  }
+
+  /** The local that holds a guest register. */
+  int register(int number) {
+    return registers[number];
+  }
+
+  void prologue() {
+    e.pushArray("gpr");
+    e.b.astore(gpr);
+    e.pushLongField("rip");
+    e.b.lstore(base);
+    e.b.iconst_0().istore(retired);
+    reload();
+  }
+
+  /** Loads the locals from the processor. */
+  void reload() {
+    for (int r = 0; r < REGISTERS; r++) {
+      if (use.isUsed(r)) {
+        e.b.aload(gpr);
+        e.constant(r);
+        e.b.laload().lstore(registers[r]);
+      }
+    }
+    if (use.loads()) {
+      e.pushArray("translatedReadTag");
+      e.b.astore(readTag);
+      e.pushArray("readAddend");
+      e.b.astore(readAddend);
+    }
+    if (use.stores()) {
+      e.pushArray("translatedWriteTag");
+      e.b.astore(writeTag);
+      e.pushArray("writeAddend");
+      e.b.astore(writeAddend);
+    }
+  }
+
+  /** Stores the registers that the code may have written. */
+  void spill() {
+    for (int r = 0; r < REGISTERS; r++) {
+      if (use.isWritten(r)) {
+        e.b.aload(gpr);
+        e.constant(r);
+        e.b.lload(registers[r]).lastore();
+      }
+    }
+  }
+}

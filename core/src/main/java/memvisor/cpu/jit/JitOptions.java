@@ -1,0 +1,24 @@
+package memvisor.cpu.jit;
+
+/**
+ * How the translator works.
+ *
+ * @param mode what is translated
+ * @param threshold executions by interpretation after which a block is translated, at least 1
+ * @param maxRegionBlocks blocks that a region may have
+ * @param maxRegionInstructions guest instructions that a region may have: HotSpot does not compile
+ *     methods of more than 8,000 bytes
+ * @param maxCodeBytes size of all class files that may be in use at a time; the oldest translations
+ *     are dropped beyond it
+ */
+public record JitOptions(
+    JitMode mode,
+    int threshold,
+    int maxRegionBlocks,
+    int maxRegionInstructions,
+    long maxCodeBytes) {
+  /** What measurements on the Linux boot suggest. */
+  public static JitOptions of(JitMode mode) {
+    return new JitOptions(mode, 1000, 16, 64, 64L << 20);
+  }
+}

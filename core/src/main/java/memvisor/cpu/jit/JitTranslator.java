@@ -1,0 +1,67 @@
+package memvisor.cpu.jit;
+
+import java.util.ArrayDeque;
+import memvisor.cpu.x86.CompiledCode;
+import memvisor.cpu.x86.HotCode;
+import memvisor.cpu.x86.Translator;
+import org.jspecify.annotations.Nullable;
+
+/** Translates the hot blocks of one vCPU to JVM bytecode, within bounds. */
+public final class JitTranslator implements Translator {
+  /** HotSpot refuses methods of 8,000 bytes; class files above this may contain one. */
+  private static final int MAX_CLASS_BYTES = 24_000;
+
+  private final JitOptions options;
+  private final ArrayDeque<CompiledCode> oldestFirst = new ArrayDeque<>();
+  private long blocks;
+  private long regions;
+  private long evictions;
+  private long liveCodeBytes;
+
+  /** A translator for one vCPU. */
+  public JitTranslator(JitOptions options) {
+    this.options = options;
+  }
+
+  @Override
+  public int threshold() {
+    return options.threshold();
+  }
+
+  @Override
+  public @Nullable CompiledCode translate(HotCode code) {
+    if (options.mode() == JitMode.REGIONS) {
+      code.grow(options.maxRegionBlocks(), options.maxRegionInstructions());
+    }
+    UnitEmitter.Unit unit = UnitEmitter.emit(code);
+    if (unit.classFile().length > MAX_CLASS_BYTES) {
+      return null;
+    }
+    CompiledCode compiled = code.install(unit.classFile(), unit.links());
+    if (code.blocks() > 1) {
+      regions++;
+    } else {
+      blocks++;
+    }
+    liveCodeBytes += compiled.sizeBytes();
+    oldestFirst.add(compiled);
+    evict();
+    return compiled;
+  }
+
+  private void evict() {
+    while (liveCodeBytes > options.maxCodeBytes()) {
+      CompiledCode oldest = oldestFirst.remove();
+      liveCodeBytes -= oldest.sizeBytes();
+      if (!oldest.isDropped()) {
+        oldest.drop();
+        evictions++;
+      }
+    }
+  }
+
+  /** What was done so far. */
+  public JitCounters counters() {
+    return new JitCounters(blocks, regions, 0, evictions, liveCodeBytes);
+  }
+}

@@ -1,0 +1,172 @@
+package memvisor.cpu.jit;
+
+import memvisor.cpu.x86.HotCode;
+import memvisor.cpu.x86.Lowered;
+import memvisor.cpu.x86.Lowered.Address;
+import memvisor.cpu.x86.Lowered.HighByte;
+import memvisor.cpu.x86.Lowered.Memory;
+import memvisor.cpu.x86.Lowered.Place;
+import memvisor.cpu.x86.Lowered.Register;
+
+/** Which general registers the translated operations of a piece of code read or write. */
+final class RegisterUse {
+  private static final int RAX = 0;
+  private static final int RDX = 2;
+  private static final int RSP = 4;
+  private static final int RBP = 5;
+  private static final int COUNT = 16;
+
+  /** Bit sets. */
+  private int used;
+
+  private int written;
+  private boolean loads;
+  private boolean stores;
+
+  RegisterUse(HotCode code) {
+    for (int block = 0; block < code.blocks(); block++) {
+      for (int i = 0; i < code.instructions(block); i++) {
+        add(code.lowered(block, i));
+      }
+    }
+  }
+
+  boolean isUsed(int register) {
+    return (used >>> register & 1) != 0;
+  }
+
+  boolean isWritten(int register) {
+    return (written >>> register & 1) != 0;
+  }
+
+  /** Whether anything reads memory without writing it. */
+  boolean loads() {
+    return loads;
+  }
+
+  boolean stores() {
+    return stores;
+  }
+
+  private void add(Lowered lowered) {
+    switch (lowered) {
+      case Lowered.Alu o -> {
+        boolean writes =
+            o.operation() != Lowered.Operation.CMP && o.operation() != Lowered.Operation.TEST;
+        if (writes) {
+          write(o.destination());
+        } else {
+          read(o.destination());
+        }
+        read(o.source());
+      }
+      case Lowered.Move o -> {
+        write(o.destination());
+        read(o.source());
+      }
+      case Lowered.Lea o -> {
+        write(o.destination());
+        address(o.address());
+      }
+      case Lowered.Push o -> {
+        stack(true);
+        read(o.source());
+      }
+      case Lowered.Pop o -> {
+        stack(false);
+        writeRegister(o.register());
+      }
+      case Lowered.JumpIndirect o -> read(o.target());
+      case Lowered.Call unused -> stack(true);
+      case Lowered.CallIndirect o -> {
+        stack(true);
+        read(o.target());
+      }
+      case Lowered.Return unused -> stack(false);
+      case Lowered.ConditionalMove o -> {
+        write(o.destination());
+        read(o.source());
+      }
+      case Lowered.SetCondition o -> write(o.destination());
+      case Lowered.Shift o -> write(o.destination());
+      case Lowered.Rotate o -> write(o.destination());
+      case Lowered.Multiply o -> {
+        write(o.destination());
+        read(o.left());
+        read(o.right());
+      }
+      case Lowered.MultiplyWide o -> {
+        writeRegister(RAX);
+        writeRegister(RDX);
+        read(o.source());
+      }
+      case Lowered.BitTest o -> {
+        read(o.operand());
+        read(o.index());
+      }
+      case Lowered.SwapBytes o -> write(o.operand());
+      case Lowered.SignOf o -> {
+        write(o.destination());
+        read(o.source());
+      }
+      case Lowered.Leave unused -> {
+        stack(false);
+        writeRegister(RBP);
+      }
+      case Lowered.Jump unused -> {}
+      case Lowered.JumpIf unused -> {}
+      case Lowered.Nop unused -> {}
+      case Lowered.Opaque unused -> {}
+    }
+  }
+
+  private void stack(boolean store) {
+    writeRegister(RSP);
+    stores |= store;
+    loads |= !store;
+  }
+
+  private void read(Place place) {
+    switch (place) {
+      case Register r -> use(r.number());
+      case HighByte r -> use(r.number());
+      case Memory m -> {
+        address(m.address());
+        loads = true;
+      }
+      case Lowered.Immediate unused -> {
+        // no register
+      }
+    }
+  }
+
+  private void write(Place place) {
+    switch (place) {
+      case Register r -> writeRegister(r.number());
+      case HighByte r -> writeRegister(r.number());
+      case Memory m -> {
+        address(m.address());
+        stores = true;
+      }
+      case Lowered.Immediate unused -> {
+        // no register
+      }
+    }
+  }
+
+  private void address(Address address) {
+    use(address.base());
+    use(address.index());
+  }
+
+  private void writeRegister(int number) {
+    use(number);
+    written |= 1 << number;
+  }
+
+  private void use(int number) {
+    if (number < COUNT) {
+      used |= 1 << number;
+    }
+  }
+}

@@ -1,0 +1,191 @@
+package memvisor.cpu.jit;
+
+import java.lang.classfile.ClassFile;
+import java.lang.classfile.CodeBuilder;
+import java.lang.classfile.Label;
+import java.lang.constant.ClassDesc;
+import java.lang.constant.ConstantDescs;
+import java.lang.constant.MethodTypeDesc;
+import memvisor.cpu.x86.HotCode;
+import memvisor.cpu.x86.Lowered;
+
+/**
+ * Generates the class of a piece of hot code: one method, guest registers in locals, blocks that
+ * jump to each other directly.
+ */
+final class UnitEmitter {
+  private static final FlagState IN_PROCESSOR = new FlagState.InProcessor();
+
+  private final HotCode code;
+  private final Emitter e;
+  private final Frame frame;
+  private final Exits exits;
+  private final OperationEmitter operations;
+  private final Label[] blockLabels;
+  private final Label finish;
+  private final Label spillAndLeave;
+  private final Label leave;
+  private final LinkTable links;
+
+  private UnitEmitter(HotCode code, CodeBuilder builder, LinkTable links) {
+    this.code = code;
+    this.links = links;
+    this.e = new Emitter(builder);
+    this.frame = new Frame(e, code);
+    this.finish = e.newLabel();
+    this.spillAndLeave = e.newLabel();
+    this.leave = e.newLabel();
+    this.exits = new Exits(e, frame, spillAndLeave);
+    this.operations = new OperationEmitter(code, e, frame, exits, leave);
+    this.blockLabels = new Label[code.blocks()];
+    for (int i = 0; i < blockLabels.length; i++) {
+      blockLabels[i] = e.newLabel();
+    }
+  }
+
+  /** A class file and the number of its exits to fixed places in the page. */
+  record Unit(byte[] classFile, int links) {}
+
+  static Unit emit(HotCode code) {
+    LinkTable links = new LinkTable();
+    byte[] bytes =
+        ClassFile.of()
+            .build(
+                ClassDesc.of(HotCode.PACKAGE, "Translated"),
+                c -> {
+                  c.withFlags(ClassFile.ACC_FINAL | ClassFile.ACC_SUPER);
+                  c.withSuperclass(Emitter.COMPILED);
+                  c.withMethodBody(
+                      ConstantDescs.INIT_NAME,
+                      ConstantDescs.MTD_void,
+                      0,
+                      b ->
+                          b.aload(0)
+                              .invokespecial(
+                                  Emitter.COMPILED, ConstantDescs.INIT_NAME, ConstantDescs.MTD_void)
+                              .return_());
+                  c.withMethodBody(
+                      "run",
+                      MethodTypeDesc.of(ConstantDescs.CD_int, Emitter.VCPU),
+                      0,
+                      b -> new UnitEmitter(code, b, links).emitMethod());
+                });
+    return new Unit(bytes, links.size());
+  }
+
+  private void emitMethod() {
+    frame.prologue();
+    for (int block = 0; block < code.blocks(); block++) {
+      e.b.labelBinding(blockLabels[block]);
+      emitBlock(block);
+      exits.flush();
+    }
+    epilogues();
+  }
+
+  private void epilogues() {
+    e.b.labelBinding(finish);
+    frame.spill();
+    e.b.aload(Emitter.CPU).lload(frame.target);
+    e.putLongField("rip");
+    e.b.aload(Emitter.CPU).dup();
+    e.b.getfield(Emitter.VCPU, "instructions", ConstantDescs.CD_long);
+    e.b.iload(frame.retired).i2l().ladd();
+    e.putLongField("instructions");
+    e.b.aload(Emitter.CPU).iconst_0();
+    e.putIntField("position");
+    e.b.iload(frame.exit).ireturn();
+
+    e.b.labelBinding(spillAndLeave);
+    frame.spill();
+    e.b.labelBinding(leave);
+    e.b.aload(0).aload(Emitter.CPU).lload(frame.base).iload(frame.retired).iload(frame.exit);
+    e.leave();
+    e.b.ireturn();
+  }
+
+  private void emitBlock(int block) {
+    FlagState flags = IN_PROCESSOR;
+    operations.startBlock();
+    int last = code.instructions(block) - 1;
+    for (int i = 0; i < last; i++) {
+      flags = operations.emit(block, i, flags);
+    }
+    Lowered end = code.lowered(block, last);
+    Label exit = e.newLabel();
+    switch (end) {
+      case Lowered.Jump o -> edge(block, o.target(), flags, exit);
+      case Lowered.JumpIf o -> {
+        Label taken = e.newLabel();
+        flags.branch(e, o.condition(), taken);
+        edge(block, code.after(block, last), flags, exit);
+        e.b.labelBinding(taken);
+        edge(block, o.target(), flags, exit);
+      }
+      case Lowered.Call o -> {
+        operations.pushReturnAddress(block, last, flags);
+        edge(block, o.target(), flags, exit);
+      }
+      case Lowered.CallIndirect o -> {
+        int target = operations.readTarget(o.target(), block, last, flags);
+        operations.pushReturnAddress(block, last, flags);
+        e.b.lload(target).lstore(frame.target);
+        indirect(block, exit);
+      }
+      case Lowered.JumpIndirect o -> {
+        int target = operations.readTarget(o.target(), block, last, flags);
+        e.b.lload(target).lstore(frame.target);
+        indirect(block, exit);
+      }
+      case Lowered.Return o -> {
+        operations.popReturnAddress(o.releasedBytes(), block, last, flags);
+        indirect(block, exit);
+      }
+      default -> {
+        flags = operations.emit(block, last, flags);
+        edge(block, code.after(block, last), flags, exit);
+      }
+    }
+    e.b.labelBinding(exit);
+    flags.store(e);
+    e.b.goto_(finish);
+  }
+
+  private void retire(int block) {
+    e.b.iload(frame.retired);
+    e.constant(code.instructions(block));
+    e.b.iadd().istore(frame.retired);
+  }
+
+  private void indirect(int block, Label exit) {
+    retire(block);
+    e.b.iconst_m1().istore(frame.exit).goto_(exit);
+  }
+
+  /** Goes on at {@code target}, relative to the block's start: in this unit, or out of it. */
+  private void edge(int block, long target, FlagState flags, Label exit) {
+    long position = code.start(block) + target;
+    int next = code.blockAt(position);
+    retire(block);
+    if (next >= 0) {
+      Label out = e.newLabel();
+      e.b.iload(frame.retired);
+      e.constant(code.instructions(next));
+      e.b.iadd();
+      e.pushIntField("translatedLimit");
+      e.b.if_icmpgt(out);
+      if (!FlagLiveness.deadAtEntry(code, next)) {
+        flags.store(e);
+      }
+      e.b.goto_(blockLabels[next]).labelBinding(out);
+    }
+    e.b.lload(frame.base);
+    if (position != 0) {
+      e.constant(position);
+      e.b.ladd();
+    }
+    e.b.lstore(frame.target);
+    e.constant(code.isInPage(position) ? links.number(position) : -1);
+    e.b.istore(frame.exit).goto_(exit);
+  }
+}

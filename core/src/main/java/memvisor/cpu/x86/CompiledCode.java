@@ -1,0 +1,246 @@
+package memvisor.cpu.x86;
+
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The translation of one block, or of several blocks of one page. Generated classes extend this and
+ * override {@link #run}; what they need off their hot path is here.
+ *
+ * <p>A translation is executed only where at least the entry block fits into the budget. It tests
+ * {@link Vcpu#translatedLimit} before every further block, so that a run ends at the same block
+ * boundary at which interpretation would end it.
+ */
+public abstract class CompiledCode {
+  /** {@link #run} left without a known successor; RIP says where to. */
+  static final int LEFT = -1;
+
+  /** {@link #run} left with a fault pending. */
+  static final int FAULTED = -2;
+
+  /** {@link #run} left after an operation that may have changed the mode. */
+  static final int MODE = -3;
+
+  /** As exit kind beside those of {@link MicroOp}: a store faulted, or overwrote its own block. */
+  static final int STORE = 6;
+
+  /** The generated code answers an exit as {@code operation << EXIT_SHIFT | kind}. */
+  static final int EXIT_SHIFT = 4;
+
+  private Block[] blocks = {};
+  private MicroOp[] ops = {};
+
+  /** Of each operation: its block, its number in it, and where it begins from the entry. */
+  private int[] blockOf = {};
+
+  private int[] indexOf = {};
+  private int[] offsetOf = {};
+
+  /** Successors in the page, by exit number. */
+  private @Nullable Block[] links = {};
+
+  /** Bytes of its class file, for bounding the memory that translations take. */
+  private int sizeBytes;
+
+  private long runs;
+
+  /** A block of it was overwritten or it was evicted: it may not be entered again. */
+  private boolean dropped;
+
+  /** Instructions of the entry block. */
+  int entryLength;
+
+  CompiledCode() {}
+
+  final void bind(Block[] members, int[] starts, int linkCount, int classBytes) {
+    int count = 0;
+    for (Block member : members) {
+      count += member.ops.length;
+    }
+    blocks = members;
+    ops = new MicroOp[count];
+    blockOf = new int[count];
+    indexOf = new int[count];
+    offsetOf = new int[count];
+    int n = 0;
+    for (int b = 0; b < members.length; b++) {
+      for (int i = 0; i < members[b].ops.length; i++) {
+        MicroOp op = members[b].ops[i];
+        ops[n] = op;
+        blockOf[n] = b;
+        indexOf[n] = i;
+        offsetOf[n] = starts[b] + op.offset;
+        n++;
+      }
+    }
+    links = new @Nullable Block[linkCount];
+    sizeBytes = classBytes;
+    entryLength = members[0].ops.length;
+  }
+
+  /**
+   * Executes from {@link Vcpu#rip}; leaves RIP, registers and count exact. Answers an exit number
+   * with a fixed target in the page, or one of the negative constants above.
+   */
+  abstract int run(Vcpu c);
+
+  /** Makes sure that this is never entered again; the blocks are interpreted from now on. */
+  public final void drop() {
+    if (!dropped) {
+      dropped = true;
+      for (Block block : blocks) {
+        block.forget(this);
+      }
+    }
+  }
+
+  /** Whether it may no longer be entered. */
+  public final boolean isDropped() {
+    return dropped;
+  }
+
+  /** Size of the class file in bytes. */
+  public final int sizeBytes() {
+    return sizeBytes;
+  }
+
+  /** Instructions in it. */
+  public final int instructions() {
+    return ops.length;
+  }
+
+  final boolean nextRunIsProbe() {
+    return (++runs & PROBE_MASK) == 0 && runs < PROBE_RUNS;
+  }
+
+  /** One in so many of the first runs misses every inlined translation-cache check. */
+  private static final int PROBE_MASK = 31;
+
+  private static final int PROBE_RUNS = 10_000;
+
+  final @Nullable Block link(int exit) {
+    Block block = links[exit];
+    return block == null || block.dropped ? null : block;
+  }
+
+  final void link(int exit, Block to) {
+    links[exit] = to;
+  }
+
+  // ---- called by generated code, off the hot path ----------------------------------------------
+
+  /** Executes an operation that has no form of its own; registers and flags are in {@code c}. */
+  final int opaque(Vcpu c, long base, int retired, int number) {
+    MicroOp op = ops[number];
+    c.gpr[Vcpu.BLOCK] = base + offsetOf[number] - op.offset;
+    c.position = retired + indexOf[number];
+    int result = op.execute(c);
+    endSoonIfAsked(c);
+    return result == MicroOp.NEXT && blocks[blockOf[number]].dropped ? MicroOp.STALE : result;
+  }
+
+  /** A load that missed the inlined check; zero-extended. */
+  final long load(Vcpu c, long gva, int bytes, int retired, int number) {
+    c.position = retired + indexOf[number];
+    long value = c.load(gva, bytes);
+    endSoonIfAsked(c);
+    return value;
+  }
+
+  /** The load of a read-modify-write that missed the inlined check; zero-extended. */
+  final long loadForWrite(Vcpu c, long gva, int bytes, int retired, int number) {
+    c.position = retired + indexOf[number];
+    long value = c.loadForWrite(gva, bytes);
+    endSoonIfAsked(c);
+    return value;
+  }
+
+  /** A store that missed the inlined check; not zero if the code must be left. */
+  final int store(Vcpu c, long gva, long value, int bytes, int retired, int number) {
+    c.position = retired + indexOf[number];
+    c.store(gva, bytes, value);
+    endSoonIfAsked(c);
+    return c.fault != 0 ? MicroOp.FAULT : blocks[blockOf[number]].dropped ? MicroOp.STALE : 0;
+  }
+
+  private void endSoonIfAsked(Vcpu c) {
+    if (c.attention || dropped) {
+      c.translatedLimit = 0;
+    }
+  }
+
+  /** Leaves at an operation instead of at the end of a block; registers are in {@code c}. */
+  final int leave(Vcpu c, long base, int retired, int exit) {
+    int number = exit >>> EXIT_SHIFT;
+    int kind = exit & (1 << EXIT_SHIFT) - 1;
+    long rip = base + offsetOf[number];
+    int before = retired + indexOf[number];
+    c.position = 0;
+    if (kind == MicroOp.FAULT || kind == STORE && c.fault != 0) {
+      c.instructions += before;
+      c.rip = rip;
+      return FAULTED;
+    }
+    c.instructions += before + 1;
+    if (kind == MicroOp.REPEAT) {
+      c.rip = rip;
+      return LEFT;
+    }
+    if (kind == MicroOp.BRANCH) {
+      return MODE;
+    }
+    c.rip = rip + ops[number].length;
+    return kind == MicroOp.END ? MODE : LEFT;
+  }
+
+  // ---- flags that generated code computes when it needs them -----------------------------------
+
+  static boolean parity(long result) {
+    return (Integer.bitCount((int) result & 0xFF) & 1) == 0;
+  }
+
+  static boolean carryOfAdd(long left, long right, long result) {
+    return (left & right | (left | right) & ~result) < 0;
+  }
+
+  static boolean carryOfSbb(long left, long right, long result) {
+    return (~left & right | (~left | right) & result) < 0;
+  }
+
+  static boolean overflowOfAdd(long left, long right, long result) {
+    return ((left ^ result) & (right ^ result)) < 0;
+  }
+
+  static boolean overflowOfSub(long left, long right, long result) {
+    return ((left ^ right) & (left ^ result)) < 0;
+  }
+
+  /** CF and OF of SHL; operand and result sign-extended. */
+  static int statusOfShl(long operand, long result, int amount, int width) {
+    boolean carry = (operand >>> width - amount & 1) != 0;
+    return (carry ? Flags.CF : 0) | (carry != result < 0 ? Flags.OF : 0);
+  }
+
+  /** CF and OF of SHR. */
+  static int statusOfShr(long operand, int amount) {
+    return ((operand >>> amount - 1 & 1) != 0 ? Flags.CF : 0) | (operand < 0 ? Flags.OF : 0);
+  }
+
+  /** CF and OF of SAR. */
+  static int statusOfSar(long operand, int amount) {
+    return (operand >>> amount - 1 & 1) != 0 ? Flags.CF : 0;
+  }
+
+  /** CF and OF of ROL, from its result. */
+  static int statusOfRol(long result, int width) {
+    boolean carry = (result & 1) != 0;
+    boolean top = (result >>> width - 1 & 1) != 0;
+    return (carry ? Flags.CF : 0) | (top != carry ? Flags.OF : 0);
+  }
+
+  /** CF and OF of ROR, from its result. */
+  static int statusOfRor(long result, int width) {
+    boolean carry = (result >>> width - 1 & 1) != 0;
+    boolean second = (result >>> width - 2 & 1) != 0;
+    return (carry ? Flags.CF : 0) | (carry != second ? Flags.OF : 0);
+  }
+}

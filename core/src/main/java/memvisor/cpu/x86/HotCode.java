@@ -1,0 +1,145 @@
+package memvisor.cpu.x86;
+
+import java.lang.invoke.MethodHandle;
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.MethodType;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * What a translator translates: a block that is executed often and, if it wants, the blocks of the
+ * same page that follow it. Block 0 is the entry; positions in bytes are relative to its start.
+ */
+public final class HotCode {
+  private static final MethodHandles.Lookup LOOKUP = MethodHandles.lookup();
+
+  /** A member of the package, so that generated classes see what it sees. */
+  public static final String PACKAGE = HotCode.class.getPackageName();
+
+  private final List<Block> blocks = new ArrayList<>();
+  private final Block entry;
+
+  HotCode(Block entry) {
+    this.entry = entry;
+    blocks.add(entry);
+  }
+
+  /** Adds successors of the entry, and theirs, while there are not more than the limits say. */
+  public void grow(int maxBlocks, int maxInstructions) {
+    int instructions = entry.ops.length;
+    for (int b = 0; b < blocks.size(); b++) {
+      for (Block next : blocks.get(b).successors()) {
+        boolean fits =
+            blocks.size() < maxBlocks && instructions + next.ops.length <= maxInstructions;
+        if (fits && isWorthwhile(next)) {
+          blocks.add(next);
+          instructions += next.ops.length;
+        }
+      }
+    }
+  }
+
+  private boolean isWorthwhile(Block next) {
+    return !next.dropped
+        && !next.crossesPage()
+        && next.mode == entry.mode
+        && next.hpa >>> 12 == entry.hpa >>> 12
+        && next.heat >= entry.heat >>> 4
+        && !blocks.contains(next);
+  }
+
+  /** Whether the code is 64-bit code that lies in one page; nothing else is translated. */
+  public boolean isTranslatable() {
+    return (entry.mode & CodeMode.LONG) != 0 && !entry.crossesPage();
+  }
+
+  /** Host physical address of the entry. */
+  public long hpa() {
+    return entry.hpa;
+  }
+
+  /** Number of blocks. */
+  public int blocks() {
+    return blocks.size();
+  }
+
+  /** Number of instructions of a block. */
+  public int instructions(int block) {
+    return blocks.get(block).ops.length;
+  }
+
+  /** Where a block starts. */
+  public int start(int block) {
+    return (int) (blocks.get(block).hpa - entry.hpa);
+  }
+
+  /** Where the byte after a block is. */
+  public int end(int block) {
+    return start(block) + blocks.get(block).length;
+  }
+
+  /** Where the byte after an instruction is, relative to its block's start. */
+  public int after(int block, int index) {
+    MicroOp op = blocks.get(block).ops[index];
+    return op.offset + op.length;
+  }
+
+  /** The block that starts {@code position} bytes from the entry, or -1. */
+  public int blockAt(long position) {
+    for (int b = 0; b < blocks.size(); b++) {
+      if (start(b) == position) {
+        return b;
+      }
+    }
+    return -1;
+  }
+
+  /** Whether {@code position} is in the entry's page, wherever that is mapped. */
+  public boolean isInPage(long position) {
+    return entry.hpa >>> 12 == entry.hpa + position >>> 12;
+  }
+
+  /** What an instruction does. */
+  public Lowered lowered(int block, int index) {
+    return Lowering.lower(blocks.get(block).ops[index]);
+  }
+
+  /** The class of the operation, for listings. */
+  public String name(int block, int index) {
+    return blocks.get(block).ops[index].getClass().getSimpleName();
+  }
+
+  /**
+   * Defines the class that was generated for this code, in this package, and executes it from now
+   * on instead of the blocks.
+   *
+   * @param classFile of a class that extends {@link CompiledCode}
+   * @param exits number of exits with a fixed target in the page
+   */
+  public CompiledCode install(byte[] classFile, int exits) {
+    CompiledCode code = instantiate(classFile);
+    int[] starts = new int[blocks.size()];
+    for (int b = 0; b < starts.length; b++) {
+      starts[b] = start(b);
+    }
+    code.bind(blocks.toArray(Block[]::new), starts, exits, classFile.length);
+    for (Block block : blocks) {
+      block.contain(code);
+    }
+    entry.code = code;
+    return code;
+  }
+
+  private static CompiledCode instantiate(byte[] classFile) {
+    try {
+      MethodHandles.Lookup generated = LOOKUP.defineHiddenClass(classFile, false);
+      MethodHandle constructor =
+          generated.findConstructor(generated.lookupClass(), MethodType.methodType(void.class));
+      return (CompiledCode) constructor.invoke();
+    } catch (Error | RuntimeException e) {
+      throw e;
+    } catch (Throwable e) {
+      throw new IllegalStateException("cannot define generated class", e);
+    }
+  }
+}

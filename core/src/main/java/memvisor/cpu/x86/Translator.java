@@ -1,0 +1,16 @@
+package memvisor.cpu.x86;
+
+import org.jspecify.annotations.Nullable;
+
+/** Makes code that the JVM compiles of blocks that are executed often. */
+public interface Translator {
+  /** Executions after which a block is offered for translation. */
+  int threshold();
+
+  /**
+   * Translates and installs; null if the block is to be interpreted for ever.
+   *
+   * @see HotCode#install
+   */
+  @Nullable CompiledCode translate(HotCode code);
+}

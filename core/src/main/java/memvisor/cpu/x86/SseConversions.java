@@ -36,7 +36,8 @@ final class SseConversions {
 
     @Override
     boolean compute(Vcpu c, FpuState f) {
-      long value = source == MEMORY ? load(c, memory.linear(c, size, false), size) : c.gpr[register];
+      long value =
+          source == MEMORY ? load(c, memory.linear(c, size, false), size) : c.gpr[register];
       if (c.fault != 0) {
         return false;
       }

@@ -36,7 +36,8 @@ final class SseLaneOps {
       if (unavailable(c)) {
         return denied(c);
       }
-      long value = source == MEMORY ? load(c, memory.linear(c, size, false), size) : c.gpr[register];
+      long value =
+          source == MEMORY ? load(c, memory.linear(c, size, false), size) : c.gpr[register];
       if (c.fault != 0) {
         return FAULT;
       }

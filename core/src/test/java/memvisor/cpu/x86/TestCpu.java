@@ -77,6 +77,7 @@ final class TestCpu {
     for (int s = Vcpu.ES; s <= Vcpu.GS; s++) {
       c.segmentAttributes[s] = s == Vcpu.CS ? code : data;
       c.segmentSelector[s] = s == Vcpu.CS ? CODE_SELECTOR : DATA_SELECTOR;
+      c.segmentBase[s] = 0;
       c.segmentLimit[s] = -1;
     }
   }

@@ -43,7 +43,10 @@ public final class PowerManagement implements PortDevice, TimedDevice {
   private static final int WAKE_STATUS = 1 << 15;
   private static final int GLOBAL_STATUS = 1 << 5;
   private static final int STATUS_BITS = TIMER_STATUS | GLOBAL_STATUS | POWER_BUTTON_STATUS;
-  private static final int ENABLE_BITS = STATUS_BITS;
+  /** RTC_EN exists although the alarm raises IRQ 8 only: a kernel writes it and reads it back. */
+  private static final int RTC_ENABLE = 1 << 10;
+
+  private static final int ENABLE_BITS = STATUS_BITS | RTC_ENABLE;
   private static final int SCI_ENABLE = 1;
   private static final int SLEEP_ENABLE = 1 << 13;
   private static final int REDUCED_SLEEP_ENABLE = 1 << 5;

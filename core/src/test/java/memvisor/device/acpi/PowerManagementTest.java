@@ -40,6 +40,13 @@ class PowerManagementTest {
     assertThat(pm.readPort(0x604, 2)).isEqualTo(0x1401);
   }
 
+  @ParameterizedTest
+  @CsvSource({"0x0001", "0x0020", "0x0100", "0x0400"})
+  void anEnableBitThatAKernelSetsReadsBack(String bit) {
+    pm.writePort(0x602, 2, Integer.decode(bit));
+    assertThat(pm.readPort(0x602, 2)).isEqualTo(Integer.decode(bit));
+  }
+
   @Test
   void timerRunsAt3579545HzIn24Bits() {
     clock.now = 1_000_000_000L;

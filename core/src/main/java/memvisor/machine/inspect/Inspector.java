@@ -144,6 +144,16 @@ public final class Inspector {
     return done;
   }
 
+  /** Every reference, cache, derived entry and frame behind a linear address, and what follows. */
+  public Explanation explain(GuestVirtualAddress gva) {
+    return new Explainer(this).explain(gva);
+  }
+
+  /** What stands behind a guest-physical address, and what follows. */
+  public PhysicalExplanation explain(GuestPhysicalAddress gpa) {
+    return new Explainer(this).explain(gpa);
+  }
+
   /** The machine asked about. */
   public PcMachine machine() {
     return machine;

@@ -1,0 +1,189 @@
+package memvisor.machine.inspect;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import memvisor.machine.TechniqueKind;
+import memvisor.mmu.DerivedEntry;
+import memvisor.paging.PagingFormat;
+import memvisor.paging.Reference;
+import memvisor.paging.Rights;
+import memvisor.paging.Translation;
+import memvisor.paging.WalkTrace;
+import memvisor.paging.Walker;
+import memvisor.tlb.CachedTranslation;
+
+/** What follows from the state of an address, in sentences. */
+final class Conclusions {
+  /** Accesses whose error codes tell all: a read and a write, by the supervisor and the user. */
+  private static final List<AccessKind> EXAMPLES =
+      List.of(
+          AccessKind.SUPERVISOR_READ,
+          AccessKind.SUPERVISOR_WRITE,
+          AccessKind.USER_READ,
+          AccessKind.USER_WRITE);
+
+  private final TechniqueKind technique;
+  private final List<String> sentences = new ArrayList<>();
+
+  Conclusions(TechniqueKind technique) {
+    this.technique = technique;
+  }
+
+  List<String> sentences() {
+    return List.copyOf(sentences);
+  }
+
+  /** The guest's own walk, or its absence. */
+  void guest(long gva, Optional<GuestWalk> walk) {
+    if (walk.isEmpty()) {
+      sentences.add("Paging is off: the linear address is the guest-physical address.");
+    } else if (!walk.get().isCanonical()) {
+      sentences.add(
+          ("0x%x is not canonical: an access raises #GP(0), or #SS(0) through the stack segment,"
+                  + " before any table is read.")
+              .formatted(gva));
+    } else {
+      guest(walk.get());
+    }
+  }
+
+  private void guest(GuestWalk walk) {
+    switch (walk.outcome()) {
+      case Walker.MAPPED -> sentences.addAll(Permissions.sentences(walk));
+      case Walker.NOT_PRESENT ->
+          sentences.add(
+              "Nothing is mapped here: %s. %s."
+                  .formatted(
+                      walk.references().isEmpty()
+                          ? "the PDPTE register is not present"
+                          : stopper(walk) + " is not present",
+                      Permissions.faults(walk, EXAMPLES)));
+      case Walker.MALFORMED ->
+          sentences.add(
+              "%s has a reserved bit set: every access faults. %s."
+                  .formatted(stopper(walk), Permissions.faults(walk, EXAMPLES)));
+      default ->
+          sentences.add(
+              ("Nothing is mapped here: the %s would be at gpa 0x%x, where the guest has never"
+                      + " written (it reads as zeroes) or has no memory.")
+                  .formatted(
+                      walk.format()
+                          .mode()
+                          .entryName(walk.format().levels() - walk.references().size()),
+                      walk.unreachableGpa()));
+    }
+  }
+
+  private static String stopper(GuestWalk walk) {
+    Reference last = walk.references().getLast();
+    return "the %s at gpa 0x%x".formatted(last.name(), last.address());
+  }
+
+  /** What stands behind the guest-physical address. */
+  void page(PhysicalPage page) {
+    sentences.add(
+        switch (page) {
+          case PhysicalPage.Resident resident ->
+              "The byte is at %s, %s, %s%s."
+                  .formatted(
+                      resident.gpa(),
+                      resident.hpa(),
+                      resident.hva(),
+                      resident.writable() ? "" : "; host memory keeps the frame read-only");
+          case PhysicalPage.Untouched untouched ->
+              "%s is memory that nobody has used: the first access gets a frame of zeroes."
+                  .formatted(untouched.gpa());
+          case PhysicalPage.Device device ->
+              "%s is a register of the device %s: every access exits, no TLB ever holds it."
+                  .formatted(device.gpa(), device.window().name());
+          case PhysicalPage.Nobody nobody ->
+              "%s belongs to nobody: reads give all-ones, writes are lost.".formatted(nobody.gpa());
+        });
+  }
+
+  /** What an access costs cold, warm and now. */
+  void cost(Optional<WalkTrace> hardware, List<CachedTranslation> cached, int startLevel) {
+    if (hardware.isEmpty()) {
+      sentences.add("Every access exits (TRAPPED_ACCESS): the monitor performs it.");
+      return;
+    }
+    WalkTrace trace = hardware.get();
+    boolean mapped = trace.outcome() instanceof Translation.Mapped;
+    if (!mapped && trace.references().isEmpty()) {
+      return;
+    }
+    String now = cached.isEmpty() ? starts(trace, startLevel) : "now a hit in " + names(cached);
+    sentences.add(
+        "%d reference%s with cold caches%s; %s."
+            .formatted(
+                trace.references().size(),
+                trace.references().size() == 1 ? "" : "s",
+                mapped ? ", 0 with a TLB hit" : " until the walk ends without a page",
+                now));
+  }
+
+  private static String names(List<CachedTranslation> cached) {
+    return String.join(" and ", cached.stream().map(CachedTranslation::tlb).toList());
+  }
+
+  private static String starts(WalkTrace trace, int startLevel) {
+    Optional<Reference> first =
+        trace.references().stream()
+            .filter(reference -> reference.dimension() == Reference.Dimension.FIRST)
+            .findFirst();
+    return first.isEmpty() || startLevel == 0
+        ? "now no TLB holds it"
+        : "now no TLB holds it, and a walk would start at the "
+            + first.get().mode().entryName(startLevel);
+  }
+
+  /** What the technique has still to do. */
+  void technique(
+      Optional<GuestWalk> guest,
+      Optional<PhysicalPage> page,
+      Optional<WalkTrace> hardware,
+      List<DerivedEntry> derived) {
+    boolean memory = page.isPresent() && page.get().memory().isPresent();
+    if (!memory || hardware.isEmpty()) {
+      return;
+    }
+    switch (hardware.get().outcome()) {
+      case Translation.NestedFault fault ->
+          sentences.add(
+              technique == TechniqueKind.PARTITION
+                  ? "%s lies outside the partition: an access exits.".formatted(fault.gpa())
+                  : "The nested tables do not map %s: an access exits (EPT_VIOLATION), and the monitor maps it."
+                      .formatted(fault.gpa()));
+      case Translation.PageFault fault -> {
+        if (technique == TechniqueKind.SHADOW) {
+          sentences.add(
+              "There is no shadow entry: the next access exits (EXCEPTION_NMI), and the monitor"
+                  + " derives one if the guest's tables allow the access.");
+        }
+      }
+      case Translation.Mapped there -> shadowWrite(guest, derived, there.rights());
+    }
+  }
+
+  private void shadowWrite(Optional<GuestWalk> guest, List<DerivedEntry> derived, int rights) {
+    boolean guestWritable = guest.isEmpty() || (guest.get().rights() & Rights.WRITE) != 0;
+    if (technique != TechniqueKind.SHADOW
+        || derived.isEmpty()
+        || !guestWritable
+        || (rights & Rights.WRITE) != 0) {
+      return;
+    }
+    sentences.add(
+        "The shadow entry is read-only although the guest may write: "
+            + (guest.isPresent() && !isDirty(guest.get())
+                ? "the first write exits, so that the guest's dirty flag can be set."
+                : "a write exits, because the page holds guest page tables or its frame is"
+                    + " kept read-only."));
+  }
+
+  private static boolean isDirty(GuestWalk walk) {
+    PagingFormat format = walk.format();
+    return (walk.references().getLast().entry() & format.dirtyBit()) != 0;
+  }
+}

@@ -1,0 +1,110 @@
+package memvisor.machine.inspect;
+
+import java.util.List;
+import java.util.Optional;
+import memvisor.address.Access;
+import memvisor.address.GuestPhysicalAddress;
+import memvisor.address.GuestVirtualAddress;
+import memvisor.machine.TechniqueKind;
+import memvisor.machine.pc.PcMachine;
+import memvisor.mmu.DerivedEntry;
+import memvisor.mmu.NestedTechnique;
+import memvisor.paging.PagingMode;
+import memvisor.paging.WalkTrace;
+import memvisor.tlb.CachedTranslation;
+import memvisor.tlb.TranslationUnit;
+
+/** Gathers what is known about an address. */
+final class Explainer {
+  private final Inspector inspector;
+  private final PcMachine machine;
+
+  Explainer(Inspector inspector) {
+    this.inspector = inspector;
+    machine = inspector.machine();
+  }
+
+  Explanation explain(GuestVirtualAddress gva) {
+    long address = gva.value();
+    Optional<GuestWalk> guest =
+        machine.paging().paging()
+            ? Optional.of(inspector.tables().walk(address))
+            : Optional.empty();
+    TranslationUnit unit = machine.unit();
+    TechniqueKind technique = machine.configuration().technique();
+    boolean canonical = guest.isEmpty() || guest.get().isCanonical();
+    Optional<WalkTrace> hardware = unit.explain(address, access(guest));
+    List<CachedTranslation> cached = canonical ? unit.cached(address) : List.of();
+    int startLevel = canonical ? unit.startLevel(address) : 0;
+    Optional<GuestPhysicalAddress> gpa = gpa(address, guest);
+    Optional<PhysicalPage> page = gpa.map(inspector::page);
+    List<DerivedEntry> derived = canonical ? derived(address, gpa) : List.of();
+
+    Conclusions conclusions = new Conclusions(technique);
+    conclusions.guest(address, guest);
+    page.ifPresent(conclusions::page);
+    conclusions.technique(guest, page, hardware, derived);
+    conclusions.cost(hardware, cached, startLevel);
+    return new Explanation(
+        gva,
+        technique,
+        guest,
+        hardware,
+        cached,
+        startLevel,
+        gpa.map(known -> unit.nestedCached(known.value())).orElse(List.of()),
+        derived,
+        derivedMode(),
+        page,
+        conclusions.sentences());
+  }
+
+  /** An access that the guest's tables allow, so that the hardware's walk goes to its end. */
+  private static int access(Optional<GuestWalk> guest) {
+    return guest.isPresent() && !guest.get().allows(Access.READ) && guest.get().allows(Access.USER)
+        ? Access.USER
+        : Access.READ;
+  }
+
+  private static Optional<GuestPhysicalAddress> gpa(long gva, Optional<GuestWalk> guest) {
+    if (guest.isEmpty()) {
+      return Optional.of(new GuestPhysicalAddress(gva));
+    }
+    return guest.get().isMapped()
+        ? Optional.of(new GuestPhysicalAddress(guest.get().gpa()))
+        : Optional.empty();
+  }
+
+  private List<DerivedEntry> derived(long gva, Optional<GuestPhysicalAddress> gpa) {
+    boolean byGpa = machine.technique() instanceof NestedTechnique;
+    return byGpa && gpa.isEmpty()
+        ? List.of()
+        : machine.mmu().derivedPath(gva, gpa.map(GuestPhysicalAddress::value).orElse(0L));
+  }
+
+  /** The format of the technique's own tables; shadow tables always have five levels. */
+  private Optional<PagingMode> derivedMode() {
+    return switch (machine.configuration().technique()) {
+      case NESTED ->
+          machine.technique() instanceof NestedTechnique nested
+              ? Optional.of(nested.format().mode())
+              : Optional.empty();
+      case SHADOW -> Optional.of(PagingMode.LEVELS_5);
+      case PARTITION, TRAP -> Optional.empty();
+    };
+  }
+
+  PhysicalExplanation explain(GuestPhysicalAddress gpa) {
+    boolean nested = machine.technique() instanceof NestedTechnique;
+    PhysicalPage page = inspector.page(gpa);
+    Conclusions conclusions = new Conclusions(machine.configuration().technique());
+    conclusions.page(page);
+    return new PhysicalExplanation(
+        machine.configuration().technique(),
+        page,
+        nested ? machine.mmu().derivedPath(0, gpa.value()) : List.of(),
+        nested ? derivedMode() : Optional.empty(),
+        machine.unit().nestedCached(gpa.value()),
+        conclusions.sentences());
+  }
+}

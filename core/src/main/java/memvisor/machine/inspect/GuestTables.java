@@ -22,7 +22,7 @@ import memvisor.paging.Walker;
  * and without changing anything: no accessed flag is set and no page populated.
  */
 public final class GuestTables {
-  private static final int MOST_TABLES = 1 << 20;
+  private static final int MOST_TABLES = 1 << 16;
 
   private final MachineMemory machine;
   private final TableMemory memory;
@@ -114,7 +114,7 @@ public final class GuestTables {
    * Hands every page that the tables map to {@code action}, in ascending order of address.
    *
    * @return whether that was all: tables that name one another can map more pages than there are
-   *     seconds, so that listing ends after a million tables
+   *     seconds, so that listing ends after 65,536 tables
    */
   public boolean forEachLeaf(Consumer<Leaf> action) {
     Visit visit = new Visit(action);

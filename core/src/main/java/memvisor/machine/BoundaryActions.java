@@ -28,6 +28,7 @@ public final class BoundaryActions {
   private final ReentrantLock machine = new ReentrantLock();
   private final Queue<FutureTask<?>> waiting = new ConcurrentLinkedQueue<>();
   private final Runnable wake;
+  private boolean closed;
 
   /**
    * Actions of one machine.
@@ -68,6 +69,7 @@ public final class BoundaryActions {
    * Has {@code action} performed and returns its value; from any thread, also from within an
    * action. What the action throws is thrown here, and does not disturb the machine.
    *
+   * @throws MachineEndedException if the machine has been closed
    * @throws IllegalStateException if the calling thread is interrupted while it waits; the action
    *     is then not begun, or is finished without anybody waiting for it
    */
@@ -75,7 +77,7 @@ public final class BoundaryActions {
     if (machine.isHeldByCurrentThread()) {
       return action.get();
     }
-    FutureTask<T> task = new FutureTask<>(action::get);
+    FutureTask<T> task = new FutureTask<>(() -> whileOpen(action));
     waiting.add(task);
     wake.run();
     try {
@@ -95,6 +97,27 @@ public final class BoundaryActions {
       throw new IllegalStateException("interrupted while waiting for a block boundary", e);
     } catch (ExecutionException e) {
       throw unchecked(e);
+    }
+  }
+
+  private <T> T whileOpen(Supplier<T> action) {
+    if (closed) {
+      throw new MachineEndedException();
+    }
+    return action.get();
+  }
+
+  /**
+   * Nothing is performed from now on: actions under way are waited for, and later ones fail. The
+   * machine's memory may be given back afterwards.
+   */
+  public void close() {
+    machine.lock();
+    try {
+      closed = true;
+      perform();
+    } finally {
+      machine.unlock();
     }
   }
 

@@ -115,6 +115,45 @@ final class BoundaryActionsTest {
   }
 
   @Test
+  void aClosedMachineRefusesActions() {
+    AtomicBoolean performed = new AtomicBoolean();
+    actions.close();
+    assertThatThrownBy(() -> actions.call(() -> performed.getAndSet(true)))
+        .isInstanceOf(MachineEndedException.class)
+        .hasMessage("the machine has ended");
+    assertThat(performed).isFalse();
+  }
+
+  @Test
+  void closingWaitsForAnActionUnderWay() throws InterruptedException {
+    CountDownLatch begun = new CountDownLatch(1);
+    AtomicBoolean finished = new AtomicBoolean();
+    Thread asker =
+        new Thread(
+            () ->
+                actions.call(
+                    () -> {
+                      begun.countDown();
+                      sleepMillis(50);
+                      finished.set(true);
+                      return "done";
+                    }));
+    asker.start();
+    begun.await();
+    actions.close();
+    assertThat(finished).isTrue();
+    asker.join();
+  }
+
+  private static void sleepMillis(long millis) {
+    try {
+      Thread.sleep(millis);
+    } catch (InterruptedException e) {
+      throw new AssertionError(e);
+    }
+  }
+
+  @Test
   void anInterruptedAskerGivesUp() throws InterruptedException {
     actions.enter();
     AtomicBoolean gaveUp = new AtomicBoolean();

@@ -66,7 +66,7 @@ public final class FlatView {
   }
 
   /** The block of memory that a region is a part of; all of it is one, at offsets that are GPA. */
-  static String regionName(MemoryRegion region) {
+  public static String regionName(MemoryRegion region) {
     return region.kind() == MemoryRegion.Kind.ROM ? "pc.rom" : "pc.ram";
   }
 

@@ -407,9 +407,10 @@ public final class PcMachine implements AutoCloseable {
     return board.mmio().ranges();
   }
 
-  /** Gives every frame back. */
+  /** Gives every frame back; waits for actions of other threads that are under way. */
   @Override
   public void close() {
+    actions.close();
     memory.close();
   }
 

@@ -30,7 +30,7 @@ import picocli.CommandLine.Spec;
     mixinStandardHelpOptions = true,
     description =
         "Runs a guest with its serial console on standard input and output. On a terminal, Ctrl-A x "
-            + "ends the run.",
+            + "ends the run and Ctrl-A c opens the monitor, which explains addresses.",
     footer = {
       "",
       "Examples:",
@@ -42,6 +42,7 @@ import picocli.CommandLine.Spec;
           + "reset itself, 124 the time limit was reached, 130 you ended the run.",
     })
 final class RunCommand implements Callable<Integer> {
+  private static final String UNIX = "unix:";
   private static final int DIED = 3;
   private static final int RESET = 4;
   private static final int TIME_LIMIT = 124;
@@ -102,6 +103,12 @@ final class RunCommand implements Callable<Integer> {
   @Option(names = "--stats", paramLabel = "FILE", description = "Write what was counted, as JSON.")
   private Optional<Path> stats = Optional.empty();
 
+  @Option(
+      names = "--monitor",
+      paramLabel = "unix:PATH",
+      description = "Serve the monitor prompt on a Unix-domain socket.")
+  private Optional<String> monitor = Optional.empty();
+
   @Option(names = "--reboot", description = "When the guest resets itself, start it again.")
   private boolean reboot;
 
@@ -124,6 +131,18 @@ final class RunCommand implements Callable<Integer> {
     }
   }
 
+  private Optional<Path> monitorSocket() {
+    if (monitor.isEmpty()) {
+      return Optional.empty();
+    }
+    String place = monitor.get();
+    if (!place.startsWith(UNIX) || place.length() == UNIX.length()) {
+      throw new ParameterException(
+          spec.commandLine(), "--monitor takes unix:PATH, not '" + place + "'");
+    }
+    return Optional.of(Path.of(place.substring(UNIX.length())));
+  }
+
   private long limitNanos() {
     return timeout.map(Duration::toNanos).orElse(Long.MAX_VALUE / 2);
   }
@@ -142,7 +161,7 @@ final class RunCommand implements Callable<Integer> {
 
   private GuestRun.Report run(PcConfiguration configuration, BootRequest request, long nanos) {
     try {
-      return new GuestRun(configuration, request, nanos).run();
+      return new GuestRun(configuration, request, nanos, monitorSocket()).run();
     } catch (IllegalArgumentException impossible) {
       throw new ParameterException(
           spec.commandLine(), String.valueOf(impossible.getMessage()), impossible);

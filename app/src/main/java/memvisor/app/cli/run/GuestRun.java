@@ -1,7 +1,12 @@
 package memvisor.app.cli.run;
 
+import java.nio.file.Path;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.Consumer;
+import memvisor.app.cli.monitor.ConsoleKeys;
+import memvisor.app.cli.monitor.MonitorPrompt;
+import memvisor.app.cli.monitor.MonitorServer;
 import memvisor.boot.BootRequest;
 import memvisor.host.HostMemory;
 import memvisor.machine.ExitReason;
@@ -19,9 +24,19 @@ public final class GuestRun {
   private final PcConfiguration configuration;
   private final BootRequest request;
   private final long maxNanos;
+  private final Optional<Path> monitorSocket;
 
-  /** A run that is given up after {@code maxNanos} of wall time. */
-  public GuestRun(PcConfiguration configuration, BootRequest request, long maxNanos) {
+  /**
+   * A run that is given up after {@code maxNanos} of wall time.
+   *
+   * @param monitorSocket where the monitor prompt listens meanwhile
+   */
+  public GuestRun(
+      PcConfiguration configuration,
+      BootRequest request,
+      long maxNanos,
+      Optional<Path> monitorSocket) {
+    this.monitorSocket = monitorSocket;
     this.configuration = configuration;
     this.request = request;
     this.maxNanos = maxNanos;
@@ -59,7 +74,19 @@ public final class GuestRun {
         PcMachine machine = new PcMachine(configuration, host, console, value -> {})) {
       stopper.machine = Optional.of(machine);
       machine.boot(request);
+      return runMonitored(machine, console);
+    }
+  }
+
+  private Report runMonitored(PcMachine machine, ConsoleWatch console) {
+    if (monitorSocket.isEmpty()) {
       return run(machine, console);
+    }
+    MonitorServer server = MonitorServer.open(monitorSocket.get(), new MonitorPrompt(machine));
+    try {
+      return run(machine, console);
+    } finally {
+      server.close();
     }
   }
 
@@ -68,7 +95,7 @@ public final class GuestRun {
     long started = System.nanoTime();
     RunOutcome outcome;
     try {
-      new KeyboardInput(System.in, machine, terminal.isPresent()).start();
+      new KeyboardInput(System.in, keys(machine, terminal.isPresent())).start();
       outcome = runFlushing(machine, console, started);
     } finally {
       console.flush();
@@ -83,6 +110,18 @@ public final class GuestRun {
         machine.unit().counters(),
         machine.technique().statistics(),
         postMortem(machine));
+  }
+
+  /** On a terminal some keys are ours; a pipe belongs to the guest as a whole. */
+  private static Consumer<byte[]> keys(PcMachine machine, boolean terminal) {
+    return terminal
+        ? new ConsoleKeys(machine, GuestRun::showOnTerminal)::typed
+        : machine::sendSerial;
+  }
+
+  private static void showOnTerminal(String text) {
+    System.out.print(text);
+    System.out.flush();
   }
 
   /** A prompt has no line end: what the guest wrote is shown a few times a second anyway. */

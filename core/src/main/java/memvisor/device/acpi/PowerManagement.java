@@ -43,6 +43,7 @@ public final class PowerManagement implements PortDevice, TimedDevice {
   private static final int WAKE_STATUS = 1 << 15;
   private static final int GLOBAL_STATUS = 1 << 5;
   private static final int STATUS_BITS = TIMER_STATUS | GLOBAL_STATUS | POWER_BUTTON_STATUS;
+
   /** RTC_EN exists although the alarm raises IRQ 8 only: a kernel writes it and reads it back. */
   private static final int RTC_ENABLE = 1 << 10;
 

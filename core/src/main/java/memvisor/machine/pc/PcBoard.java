@@ -1,6 +1,7 @@
 package memvisor.machine.pc;
 
 import java.time.Instant;
+import java.util.List;
 import memvisor.device.ByteSink;
 import memvisor.device.Frequency;
 import memvisor.device.InterruptLine;
@@ -10,6 +11,7 @@ import memvisor.device.PowerEvents;
 import memvisor.device.TimeStampCounter;
 import memvisor.device.TimedDevices;
 import memvisor.device.VmClock;
+import memvisor.device.acpi.AcpiPlatform;
 import memvisor.device.acpi.PowerManagement;
 import memvisor.device.interrupt.ApicBus;
 import memvisor.device.interrupt.InterruptController;
@@ -25,6 +27,8 @@ import memvisor.device.pc.Pit8254;
 import memvisor.device.pc.RealTimeClock;
 import memvisor.device.pc.SystemReset;
 import memvisor.device.pc.Uart16550;
+import memvisor.device.virtio.VirtioDevice;
+import memvisor.memory.GuestMemory;
 
 /** The devices of a PC, wired as the ACPI tables say. */
 final class PcBoard {
@@ -44,7 +48,9 @@ final class PcBoard {
       ProcessorEvents processor,
       Runnable wake,
       ByteSink serialOutput,
-      ByteSink debugOutput) {}
+      ByteSink debugOutput,
+      GuestMemory memory,
+      List<VirtioDevice> virtio) {}
 
   private final PortBus ports = new PortBus();
   private final MmioBus mmio = new MmioBus();
@@ -53,6 +59,7 @@ final class PcBoard {
   private final LocalApic localApic;
   private final Uart16550 serial;
   private final PowerManagement powerManagement;
+  private final VirtioSlots virtio;
 
   PcBoard(Surroundings s) {
     VmClock clock = s.clock();
@@ -82,6 +89,8 @@ final class PcBoard {
     timed.add(rtc);
     timed.add(serial);
     timed.add(powerManagement);
+    virtio = new VirtioSlots(s.virtio(), s.memory(), ioApic, s.wake());
+    virtio.plugInto(mmio, timed);
   }
 
   private void addPorts(PicPair pics, Pit8254 pit, RealTimeClock rtc, Surroundings s) {
@@ -128,6 +137,16 @@ final class PcBoard {
 
   Uart16550 serial() {
     return serial;
+  }
+
+  /** What the ACPI tables say of this board. */
+  AcpiPlatform platform() {
+    return new AcpiPlatform(false, AcpiPlatform.pc(VCPU_COUNT).apicIds(), virtio.windows());
+  }
+
+  /** The virtio devices. */
+  VirtioSlots virtio() {
+    return virtio;
   }
 
   /** The user presses the power button. */

@@ -1,5 +1,6 @@
 package memvisor.machine.pc;
 
+import java.util.List;
 import memvisor.cpu.x86.CpuModel;
 import memvisor.device.interrupt.LocalApic;
 import memvisor.machine.ClockMode;
@@ -19,6 +20,7 @@ import memvisor.tlb.TlbConfiguration;
  * @param nestedFiveLevels 5-level instead of 4-level nested tables
  * @param npt AMD's nested-table format instead of Intel's EPT
  * @param epochSeconds what the real-time clock shows at power-on, in seconds since 1970
+ * @param devices the virtio devices, in the order of their windows
  */
 public record PcConfiguration(
     long memoryBytes,
@@ -29,12 +31,19 @@ public record PcConfiguration(
     boolean hugePages,
     boolean nestedFiveLevels,
     boolean npt,
-    long epochSeconds) {
+    long epochSeconds,
+    List<VirtioSpec> devices) {
   /** 2026-01-01 00:00:00 UTC: runs with a virtual clock begin there, so that they repeat. */
   public static final long FIXED_EPOCH_SECONDS = 1_767_225_600L;
 
   /** One tick of the time-stamp counter is one nanosecond of the machine's clock. */
   private static final long TSC_HZ = 1_000_000_000L;
+
+  /** Checks that the devices fit the board and the technique. */
+  public PcConfiguration {
+    devices = List.copyOf(devices);
+    VirtioSlots.check(devices, technique);
+  }
 
   /** A PC with defaults for everything but these. */
   public static PcConfiguration of(long memoryBytes, TechniqueKind technique, ClockMode clock) {
@@ -47,36 +56,97 @@ public record PcConfiguration(
         false,
         false,
         false,
-        FIXED_EPOCH_SECONDS);
+        FIXED_EPOCH_SECONDS,
+        List.of());
   }
 
   /** The same with another processor model. */
   public PcConfiguration withCpu(CpuModel newCpu) {
     return new PcConfiguration(
-        memoryBytes, technique, newCpu, clock, tlb, hugePages, nestedFiveLevels, npt, epochSeconds);
+        memoryBytes,
+        technique,
+        newCpu,
+        clock,
+        tlb,
+        hugePages,
+        nestedFiveLevels,
+        npt,
+        epochSeconds,
+        devices);
   }
 
   /** The same with another TLB geometry. */
   public PcConfiguration withTlb(TlbConfiguration newTlb) {
     return new PcConfiguration(
-        memoryBytes, technique, cpu, clock, newTlb, hugePages, nestedFiveLevels, npt, epochSeconds);
+        memoryBytes,
+        technique,
+        cpu,
+        clock,
+        newTlb,
+        hugePages,
+        nestedFiveLevels,
+        npt,
+        epochSeconds,
+        devices);
   }
 
   /** The same with huge-page backing on or off. */
   public PcConfiguration withHugePages(boolean newHugePages) {
     return new PcConfiguration(
-        memoryBytes, technique, cpu, clock, tlb, newHugePages, nestedFiveLevels, npt, epochSeconds);
+        memoryBytes,
+        technique,
+        cpu,
+        clock,
+        tlb,
+        newHugePages,
+        nestedFiveLevels,
+        npt,
+        epochSeconds,
+        devices);
   }
 
   /** The same with another form of nested tables. */
   public PcConfiguration withNested(boolean fiveLevels, boolean newNpt) {
     return new PcConfiguration(
-        memoryBytes, technique, cpu, clock, tlb, hugePages, fiveLevels, newNpt, epochSeconds);
+        memoryBytes,
+        technique,
+        cpu,
+        clock,
+        tlb,
+        hugePages,
+        fiveLevels,
+        newNpt,
+        epochSeconds,
+        devices);
   }
 
   /** The same with another date. */
   public PcConfiguration withEpochSeconds(long newEpochSeconds) {
     return new PcConfiguration(
-        memoryBytes, technique, cpu, clock, tlb, hugePages, nestedFiveLevels, npt, newEpochSeconds);
+        memoryBytes,
+        technique,
+        cpu,
+        clock,
+        tlb,
+        hugePages,
+        nestedFiveLevels,
+        npt,
+        newEpochSeconds,
+        devices);
+  }
+
+  /** The same with these virtio devices. */
+  public PcConfiguration withDevices(List<VirtioSpec> newDevices) {
+    return new PcConfiguration(
+        memoryBytes,
+        technique,
+        cpu,
+        clock,
+        tlb,
+        hugePages,
+        nestedFiveLevels,
+        npt,
+        epochSeconds,
+        newDevices);
   }
 }

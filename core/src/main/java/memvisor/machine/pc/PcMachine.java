@@ -17,10 +17,10 @@ import memvisor.cpu.x86.Vcpu;
 import memvisor.device.BusRange;
 import memvisor.device.ByteSink;
 import memvisor.device.PowerEvents;
-import memvisor.device.acpi.AcpiPlatform;
 import memvisor.device.acpi.AcpiTables;
 import memvisor.device.interrupt.ProcessorEvents;
 import memvisor.host.HostMemory;
+import memvisor.host.HostMemoryException;
 import memvisor.host.Ledger;
 import memvisor.host.VmMemory;
 import memvisor.machine.BoundaryActions;
@@ -111,7 +111,9 @@ public final class PcMachine implements AutoCloseable {
                 new Signals(),
                 this::wake,
                 serialOutput,
-                debugOutput));
+                debugOutput,
+                memory,
+                configuration.devices().stream().map(spec -> spec.build(configuration)).toList()));
     ExitReason nestedFault = Techniques.nestedFaultReason(configuration.technique());
     PcMonitor monitor = new PcMonitor(board, mmu, exits, nestedFault, boundary);
     vcpu = new Vcpu(host.machine(), unit, monitor);
@@ -132,7 +134,7 @@ public final class PcMachine implements AutoCloseable {
    * @throws memvisor.boot.BootException if it does not fit this machine
    */
   public void boot(BootRequest request) {
-    byte[] tables = AcpiTables.build(AcpiPlatform.pc(PcBoard.VCPU_COUNT), GuestLayout.ACPI_BASE);
+    byte[] tables = AcpiTables.build(board.platform(), GuestLayout.ACPI_BASE);
     memory.load(GuestLayout.ACPI_BASE, tables, 0, tables.length);
     enter(BootLoader.load(request.withRsdp(GuestLayout.ACPI_BASE), memory));
   }
@@ -210,7 +212,9 @@ public final class PcMachine implements AutoCloseable {
 
   /** Lets timers act, runs the vCPU to the next deadline, and handles why it came back. */
   private void slice(long budget, long lastNanos) {
-    board.timed().advance(clock.nanos());
+    if (!advanceDevices()) {
+      return;
+    }
     vcpu.setInterruptLine(board.interrupts().interruptPending());
     RunExit exit = vcpu.run(Math.min(budget, sliceLength()));
     switch (exit) {
@@ -221,6 +225,17 @@ public final class PcMachine implements AutoCloseable {
         outcome = new RunOutcome.Died("triple fault: an exception could not be delivered");
       }
       case FAILED -> outcome = new RunOutcome.Died(String.valueOf(vcpu.failure()));
+    }
+  }
+
+  private boolean advanceDevices() {
+    try {
+      board.timed().advance(clock.nanos());
+      return true;
+    } catch (HostMemoryException e) {
+      // A device had to write where the guest has no frame yet, and machine memory is full.
+      outcome = new RunOutcome.Died(String.valueOf(e.getMessage()));
+      return false;
     }
   }
 

@@ -17,6 +17,7 @@ module memvisor.core {
   exports memvisor.machine.pc;
   exports memvisor.memory;
   exports memvisor.mmu;
+  exports memvisor.mmu.direct;
   exports memvisor.paging;
   exports memvisor.tlb;
 }

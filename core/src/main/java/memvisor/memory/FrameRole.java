@@ -10,6 +10,8 @@ public enum FrameRole {
   SHADOW_TABLE,
   /** An EPT, NPT or stage-2 table. */
   NESTED_TABLE,
+  /** A page that direct paging shows to its guest: machine-to-physical table, shared_info. */
+  MONITOR_PAGE,
   /** The frame of zeroes that untouched guest pages share. */
   ZERO_PAGE,
   /** Owned, but used for nothing: a hole inside the run of a partition. */

@@ -12,7 +12,11 @@ import memvisor.tlb.TranslationUnit;
  * called from any thread that runs a vCPU of the VM; a technique serialises them itself.
  */
 public sealed interface Technique extends DerivedMappings
-    permits PartitionTechnique, TrapTechnique, ShadowTechnique, NestedTechnique {
+    permits PartitionTechnique,
+        TrapTechnique,
+        ShadowTechnique,
+        NestedTechnique,
+        memvisor.mmu.direct.DirectTechnique {
   /** The name a user types: {@code partition}, {@code trap}, {@code shadow}, {@code nested}. */
   String name();
 

@@ -32,6 +32,12 @@ public final class TranslationResult {
   /** The monitor cannot go on with this VM. */
   public static final int FAILED = 7;
 
+  /**
+   * The byte at {@link #hpa} may be read, but each store there is offered to the monitor, which
+   * performs or refuses it; a refused one is the page fault that {@link #errorCode} describes.
+   */
+  public static final int OFFERED = 8;
+
   /** One of the constants above. */
   public int kind;
 
@@ -66,6 +72,14 @@ public final class TranslationResult {
     hpa = toHpa;
     gpa = ofGpa;
     cacheable = true;
+    tracked = false;
+  }
+
+  /** Fills in, over a page fault found before, that stores are to be offered. */
+  public void offered(long toHpa) {
+    kind = OFFERED;
+    hpa = toHpa;
+    cacheable = false;
     tracked = false;
   }
 

@@ -388,6 +388,8 @@ class TechniqueAgreementTest {
             case NestedTechnique nested -> nested.dropAll();
             case PartitionTechnique partition -> partition.invalidate(0, 1);
             case TrapTechnique trap -> trap.invalidate(0, 1);
+            case memvisor.mmu.direct.DirectTechnique direct ->
+                throw new AssertionError("not an unmodified guest: " + direct.name());
           }
         }
         default -> {

@@ -140,7 +140,7 @@ public record CpuModel(
    *
    * @param apicId initial local APIC identifier
    */
-  int[] cpuid(int leaf, int subleaf, int apicId) {
+  public int[] cpuid(int leaf, int subleaf, int apicId) {
     int[] r = new int[4];
     fixed(leaf, subleaf, apicId, r);
     boolean featureLeaf = leaf != 7 || subleaf == 0;

@@ -71,6 +71,12 @@ final class ExceptionDelivery {
    * @param nextRip the instruction pointer to save
    */
   static int softwareInterrupt(Vcpu c, int vector, long nextRip) {
+    SupervisorPort supervisor = c.supervisor;
+    if (supervisor != null) {
+      return supervisor.softwareInterrupt(vector, nextRip)
+          ? MicroOp.BRANCH
+          : c.raise(Vector.GP, vector * 8 + 2);
+    }
     ExceptionDelivery d = c.exceptions;
     d.begin(vector, SOFTWARE, 0);
     d.savedRip = nextRip;
@@ -81,6 +87,12 @@ final class ExceptionDelivery {
 
   private void deliver(int firstVector, int firstSource, int firstCode) {
     c.halted = false;
+    SupervisorPort supervisor = c.supervisor;
+    if (supervisor != null) {
+      c.fault = 0;
+      supervisor.exception(firstVector, firstCode);
+      return;
+    }
     begin(firstVector, firstSource, firstCode);
     for (int attempts = 0; attempts < MAX_NESTING; attempts++) {
       c.fault = 0;

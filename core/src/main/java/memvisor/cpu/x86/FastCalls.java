@@ -18,6 +18,11 @@ final class FastCalls {
     if (!c.longMode || (c.paging.efer() & Msrs.EFER_SCE) == 0) {
       return c.raise(Vector.UD, 0);
     }
+    SupervisorPort supervisor = c.supervisor;
+    if (supervisor != null) {
+      supervisor.systemCall(op.nextRip(c));
+      return MicroOp.BRANCH;
+    }
     c.gpr[Vcpu.RCX] = op.nextRip(c);
     c.gpr[11] = c.flags.value() & ~(long) Flags.RF;
     c.flags.setValue(c.gpr[11] & ~c.msrs.fmask);

@@ -79,19 +79,24 @@ final class MemoryPath {
 
   private boolean accept(long gva, int access, TranslationResult r) {
     switch (r.kind) {
-      case TranslationResult.MAPPED, TranslationResult.DEVICE, TranslationResult.DISCARD -> {
+      case TranslationResult.MAPPED,
+          TranslationResult.DEVICE,
+          TranslationResult.DISCARD,
+          TranslationResult.OFFERED -> {
         return true;
       }
-      case TranslationResult.PAGE_FAULT -> {
-        c.cr2 = gva;
-        c.raise(Vector.PF, r.errorCode);
-      }
+      case TranslationResult.PAGE_FAULT -> pageFault(gva, r);
       default ->
           c.fail(
               "the monitor cannot go on: gva=0x%x access=0x%x gpa=0x%x kind=%d"
                   .formatted(gva, access, r.gpa, r.kind));
     }
     return false;
+  }
+
+  private void pageFault(long gva, TranslationResult r) {
+    c.cr2 = gva;
+    c.raise(Vector.PF, r.errorCode);
   }
 
   private boolean isCanonical(long gva) {
@@ -153,6 +158,7 @@ final class MemoryPath {
         fill(cache, gva, access, hva);
         yield Vcpu.readHva(hva, sizeBytes);
       }
+      case TranslationResult.OFFERED -> Vcpu.readHva(c.machine.hva(first.hpa), sizeBytes);
       case TranslationResult.DEVICE -> c.monitor.deviceRead(first.gpa, sizeBytes);
       default -> load(gva, sizeBytes, access & ~Access.WRITE, cache);
     };
@@ -194,7 +200,7 @@ final class MemoryPath {
     int here = bytesInPage(gva);
     if (sizeBytes > here) {
       long next = nextPage(gva);
-      if (translateBoth(gva, next, access | Access.WRITE)) {
+      if (translateBoth(gva, next, access | Access.WRITE) && !refusedAcross(gva, next)) {
         writeBytes(first, here, value);
         writeBytes(second, sizeBytes - here, value >>> 8 * here);
       }
@@ -210,7 +216,27 @@ final class MemoryPath {
       written(first, sizeBytes);
     } else if (first.kind == TranslationResult.DEVICE) {
       c.monitor.deviceWrite(first.gpa, sizeBytes, value);
+    } else if (first.kind == TranslationResult.OFFERED) {
+      offer(gva, sizeBytes, value);
     }
+  }
+
+  private void offer(long gva, int sizeBytes, long value) {
+    if (c.monitor.offeredWrite(first.hpa, sizeBytes, value)) {
+      c.code.written(first.hpa, sizeBytes);
+    } else {
+      pageFault(gva, first);
+    }
+  }
+
+  /** No store across a page boundary is offered: it faults on the page that would be. */
+  private boolean refusedAcross(long gva, long next) {
+    if (first.kind == TranslationResult.OFFERED) {
+      pageFault(gva, first);
+    } else if (second.kind == TranslationResult.OFFERED) {
+      pageFault(next, second);
+    }
+    return c.fault != 0;
   }
 
   private void writeBytes(TranslationResult r, int count, long value) {

@@ -18,6 +18,16 @@ public interface Monitor {
   /** A write of {@code sizeBytes} was made at a guest-physical address that the monitor tracks. */
   void trackedWrite(long gpa, int sizeBytes);
 
+  /**
+   * A store that {@link TranslationResult#OFFERED} announced, one piece of at most 8 bytes: the
+   * monitor checks it and performs it, or refuses and has changed nothing.
+   *
+   * @return whether it was performed; else the page fault that was found is raised
+   */
+  default boolean offeredWrite(long hpa, int sizeBytes, long value) {
+    throw new IllegalStateException("an offered write that nobody asked for: hpa=" + hpa);
+  }
+
   /** Reads a device register at a guest physical address; 1, 2, 4 or 8 bytes, zero-extended. */
   long deviceRead(long gpa, int sizeBytes);
 

@@ -124,6 +124,26 @@ public final class RegisterFile {
     }
   }
 
+  /** Changes the base of FS or GS alone, as WRMSR does. */
+  public void setBase(SegmentName name, long base) {
+    c.segmentBase[name.ordinal()] = base;
+  }
+
+  /** The base of a segment in use. */
+  public long base(SegmentName name) {
+    return c.segmentBase[name.ordinal()];
+  }
+
+  /**
+   * Loads a data segment register as MOV does, from the descriptor tables; false if that would
+   * fault, and then nothing has changed.
+   */
+  public boolean loadSelector(SegmentName name, int selector) {
+    boolean loaded = Segments.load(c, name.ordinal(), selector) == MicroOp.NEXT;
+    c.fault = 0;
+    return loaded;
+  }
+
   /** Current privilege level. */
   public int privilegeLevel() {
     return c.cpl;

@@ -155,6 +155,9 @@ public final class Vcpu implements TranslationListener {
   final TranslationUnit unit;
   final MachineMemory machine;
 
+  /** Stands in for ring 0; null where the guest's own descriptor tables do. */
+  @Nullable SupervisorPort supervisor;
+
   final Msrs msrs = new Msrs(this);
   final ControlRegisters controls;
   final ExceptionDelivery exceptions = new ExceptionDelivery(this);
@@ -223,6 +226,11 @@ public final class Vcpu implements TranslationListener {
   /** Instructions that translated code has retired. */
   public long translatedInstructions() {
     return interpreter.translatedInstructions();
+  }
+
+  /** Sends exceptions and system calls to the monitor; before the processor runs. */
+  public void setSupervisor(SupervisorPort port) {
+    supervisor = port;
   }
 
   /** Puts the processor into the state after RESET; the model stays. */

@@ -11,6 +11,8 @@ import memvisor.app.cli.report.JsonReport;
 import memvisor.app.cli.run.GuestRun;
 import memvisor.boot.BootException;
 import memvisor.boot.BootRequest;
+import memvisor.cpu.jit.JitMode;
+import memvisor.cpu.jit.JitOptions;
 import memvisor.host.HostMemoryException;
 import memvisor.lab.Workload;
 import memvisor.lab.guest.BuiltinGuest;
@@ -87,6 +89,14 @@ final class RunCommand implements Callable<Integer> {
   private ClockMode clock = ClockMode.REAL;
 
   @Option(
+      names = "--jit",
+      paramLabel = "off|blocks|regions",
+      defaultValue = "off",
+      description =
+          "How much of the guest's code is translated to JVM bytecode. Default: ${DEFAULT-VALUE}.")
+  private JitMode jit = JitMode.OFF;
+
+  @Option(
       names = "--workload",
       paramLabel = "NAME",
       converter = CompareCommand.WorkloadConverter.class,
@@ -115,7 +125,8 @@ final class RunCommand implements Callable<Integer> {
   @Override
   public Integer call() throws IOException {
     BootRequest request = request();
-    PcConfiguration configuration = PcConfiguration.of(memoryBytes, technique, clock);
+    PcConfiguration configuration =
+        PcConfiguration.of(memoryBytes, technique, clock).withJit(JitOptions.of(jit));
     if (clock == ClockMode.REAL) {
       configuration = configuration.withEpochSeconds(System.currentTimeMillis() / 1000);
     }

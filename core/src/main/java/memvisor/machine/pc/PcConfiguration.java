@@ -1,6 +1,9 @@
 package memvisor.machine.pc;
 
 import java.util.List;
+import java.util.function.Consumer;
+import memvisor.cpu.jit.JitMode;
+import memvisor.cpu.jit.JitOptions;
 import memvisor.cpu.x86.CpuModel;
 import memvisor.device.interrupt.LocalApic;
 import memvisor.machine.ClockMode;
@@ -21,6 +24,7 @@ import memvisor.tlb.TlbConfiguration;
  * @param npt AMD's nested-table format instead of Intel's EPT
  * @param epochSeconds what the real-time clock shows at power-on, in seconds since 1970
  * @param devices the virtio devices, in the order of their windows
+ * @param jit how much of the guest's code is translated to JVM bytecode
  */
 public record PcConfiguration(
     long memoryBytes,
@@ -32,7 +36,8 @@ public record PcConfiguration(
     boolean nestedFiveLevels,
     boolean npt,
     long epochSeconds,
-    List<VirtioSpec> devices) {
+    List<VirtioSpec> devices,
+    JitOptions jit) {
   /** 2026-01-01 00:00:00 UTC: runs with a virtual clock begin there, so that they repeat. */
   public static final long FIXED_EPOCH_SECONDS = 1_767_225_600L;
 
@@ -57,96 +62,86 @@ public record PcConfiguration(
         false,
         false,
         FIXED_EPOCH_SECONDS,
-        List.of());
+        List.of(),
+        JitOptions.of(JitMode.OFF));
   }
 
   /** The same with another processor model. */
   public PcConfiguration withCpu(CpuModel newCpu) {
-    return new PcConfiguration(
-        memoryBytes,
-        technique,
-        newCpu,
-        clock,
-        tlb,
-        hugePages,
-        nestedFiveLevels,
-        npt,
-        epochSeconds,
-        devices);
+    return with(draft -> draft.cpu = newCpu);
   }
 
   /** The same with another TLB geometry. */
   public PcConfiguration withTlb(TlbConfiguration newTlb) {
-    return new PcConfiguration(
-        memoryBytes,
-        technique,
-        cpu,
-        clock,
-        newTlb,
-        hugePages,
-        nestedFiveLevels,
-        npt,
-        epochSeconds,
-        devices);
+    return with(draft -> draft.tlb = newTlb);
   }
 
   /** The same with huge-page backing on or off. */
   public PcConfiguration withHugePages(boolean newHugePages) {
-    return new PcConfiguration(
-        memoryBytes,
-        technique,
-        cpu,
-        clock,
-        tlb,
-        newHugePages,
-        nestedFiveLevels,
-        npt,
-        epochSeconds,
-        devices);
+    return with(draft -> draft.hugePages = newHugePages);
   }
 
   /** The same with another form of nested tables. */
   public PcConfiguration withNested(boolean fiveLevels, boolean newNpt) {
-    return new PcConfiguration(
-        memoryBytes,
-        technique,
-        cpu,
-        clock,
-        tlb,
-        hugePages,
-        fiveLevels,
-        newNpt,
-        epochSeconds,
-        devices);
+    return with(
+        draft -> {
+          draft.nestedFiveLevels = fiveLevels;
+          draft.npt = newNpt;
+        });
   }
 
   /** The same with another date. */
   public PcConfiguration withEpochSeconds(long newEpochSeconds) {
-    return new PcConfiguration(
-        memoryBytes,
-        technique,
-        cpu,
-        clock,
-        tlb,
-        hugePages,
-        nestedFiveLevels,
-        npt,
-        newEpochSeconds,
-        devices);
+    return with(draft -> draft.epochSeconds = newEpochSeconds);
   }
 
   /** The same with these virtio devices. */
   public PcConfiguration withDevices(List<VirtioSpec> newDevices) {
+    return with(draft -> draft.devices = newDevices);
+  }
+
+  /** The same with other translation of the guest's code. */
+  public PcConfiguration withJit(JitOptions newJit) {
+    return with(draft -> draft.jit = newJit);
+  }
+
+  private PcConfiguration with(Consumer<Draft> change) {
+    Draft draft = new Draft(this);
+    change.accept(draft);
     return new PcConfiguration(
         memoryBytes,
         technique,
-        cpu,
+        draft.cpu,
         clock,
-        tlb,
-        hugePages,
-        nestedFiveLevels,
-        npt,
-        epochSeconds,
-        newDevices);
+        draft.tlb,
+        draft.hugePages,
+        draft.nestedFiveLevels,
+        draft.npt,
+        draft.epochSeconds,
+        draft.devices,
+        draft.jit);
+  }
+
+  /** The components that have a default, while one of them is being changed. */
+  private static final class Draft {
+    private CpuModel cpu;
+    private TlbConfiguration tlb;
+    private boolean hugePages;
+    private boolean nestedFiveLevels;
+    private boolean npt;
+    private long epochSeconds;
+    private List<VirtioSpec> devices;
+    private JitOptions jit;
+
+    private Draft(PcConfiguration from) {
+      cpu = from.cpu;
+      tlb = from.tlb;
+      hugePages = from.hugePages;
+      nestedFiveLevels = from.nestedFiveLevels;
+      npt = from.npt;
+      epochSeconds = from.epochSeconds;
+      devices = from.devices;
+      jit = from.jit;
+    }
   }
 }

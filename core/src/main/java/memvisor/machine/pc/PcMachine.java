@@ -8,6 +8,9 @@ import memvisor.boot.BootLoader;
 import memvisor.boot.BootRequest;
 import memvisor.boot.EntryState;
 import memvisor.boot.GuestLayout;
+import memvisor.cpu.jit.JitCounters;
+import memvisor.cpu.jit.JitMode;
+import memvisor.cpu.jit.JitTranslator;
 import memvisor.cpu.x86.RegisterFile;
 import memvisor.cpu.x86.RegisterName;
 import memvisor.cpu.x86.RunExit;
@@ -74,6 +77,7 @@ public final class PcMachine implements AutoCloseable {
   private final MachineClock clock;
   private final PcBoard board;
   private final Vcpu vcpu;
+  private final JitTranslator translator;
   private final Boundary boundary = new Boundary();
   private final BoundaryActions actions = new BoundaryActions(this::wake);
   private final HostMemory host;
@@ -120,6 +124,10 @@ public final class PcMachine implements AutoCloseable {
     clock.attach(vcpu::instructions);
     vcpu.setModel(configuration.cpu());
     vcpu.setIntercepts(technique.intercepts());
+    translator = new JitTranslator(configuration.jit());
+    if (configuration.jit().mode() != JitMode.OFF) {
+      vcpu.setTranslator(translator);
+    }
     unit.setListener(vcpu);
     memory.setDerivedMappings(new MemoryChanges(technique, memory, vcpu));
     memory.setWriteObserver(new OutsideWrites(technique, memory, vcpu));
@@ -365,6 +373,11 @@ public final class PcMachine implements AutoCloseable {
   /** Exits so far. */
   public ExitStatistics exits() {
     return exits;
+  }
+
+  /** What the translator has done; all zero where it is off. */
+  public JitCounters translations() {
+    return translator.counters();
   }
 
   /** The memory-management unit, with its counters. */

@@ -11,8 +11,6 @@ import memvisor.app.cli.report.JsonReport;
 import memvisor.app.cli.run.GuestRun;
 import memvisor.boot.BootException;
 import memvisor.boot.BootRequest;
-import memvisor.cpu.jit.JitMode;
-import memvisor.cpu.jit.JitOptions;
 import memvisor.host.HostMemoryException;
 import memvisor.lab.Workload;
 import memvisor.lab.guest.BuiltinGuest;
@@ -21,6 +19,7 @@ import memvisor.machine.RunOutcome;
 import memvisor.machine.TechniqueKind;
 import memvisor.machine.pc.PcConfiguration;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
@@ -88,13 +87,7 @@ final class RunCommand implements Callable<Integer> {
               + "${DEFAULT-VALUE}.")
   private ClockMode clock = ClockMode.REAL;
 
-  @Option(
-      names = "--jit",
-      paramLabel = "off|blocks|regions",
-      defaultValue = "off",
-      description =
-          "How much of the guest's code is translated to JVM bytecode. Default: ${DEFAULT-VALUE}.")
-  private JitMode jit = JitMode.OFF;
+  @Mixin private PcOptions pc = new PcOptions();
 
   @Option(
       names = "--workload",
@@ -125,8 +118,7 @@ final class RunCommand implements Callable<Integer> {
   @Override
   public Integer call() throws IOException {
     BootRequest request = request();
-    PcConfiguration configuration =
-        PcConfiguration.of(memoryBytes, technique, clock).withJit(JitOptions.of(jit));
+    PcConfiguration configuration = pc.apply(PcConfiguration.of(memoryBytes, technique, clock));
     if (clock == ClockMode.REAL) {
       configuration = configuration.withEpochSeconds(System.currentTimeMillis() / 1000);
     }

@@ -13,7 +13,6 @@ final class Emitter {
   static final ClassDesc COMPILED = ClassDesc.of(HotCode.PACKAGE, "CompiledCode");
   static final ClassDesc VCPU = ClassDesc.of(HotCode.PACKAGE, "Vcpu");
   static final ClassDesc FLAGS = ClassDesc.of(HotCode.PACKAGE, "Flags");
-  static final ClassDesc HVA = ClassDesc.of("memvisor.memory", "Hva");
   static final ClassDesc LONGS = ConstantDescs.CD_long.arrayType();
   private static final ClassDesc LONG = ConstantDescs.CD_long;
   private static final ClassDesc INT = ConstantDescs.CD_int;
@@ -78,13 +77,22 @@ final class Emitter {
 
   // ---- calls ---------------------------------------------------------------------------------
 
-  /** Calls an instance method of {@code CompiledCode}: {@code this} and CPU are on the stack. */
-  void slowLoad(String name) {
-    b.invokevirtual(COMPILED, name, MethodTypeDesc.of(LONG, VCPU, LONG, INT, INT, INT));
+  /** Loads: CPU, address, instructions retired and the operation's number are on the stack. */
+  void load(int bytes) {
+    MethodTypeDesc type = MethodTypeDesc.of(LONG, VCPU, LONG, INT, INT);
+    b.invokestatic(COMPILED, "load" + 8 * bytes, type);
   }
 
-  void slowStore() {
-    b.invokevirtual(COMPILED, "store", MethodTypeDesc.of(INT, VCPU, LONG, LONG, INT, INT, INT));
+  /** As {@link #load}, with the size after the address. */
+  void loadForWrite() {
+    MethodTypeDesc type = MethodTypeDesc.of(LONG, VCPU, LONG, INT, INT, INT);
+    b.invokestatic(COMPILED, "loadForWrite", type);
+  }
+
+  /** As {@link #load}, with the value after the address; pushes whether to leave. */
+  void store(int bytes) {
+    MethodTypeDesc type = MethodTypeDesc.of(INT, VCPU, LONG, LONG, INT, INT);
+    b.invokestatic(COMPILED, "store" + 8 * bytes, type);
   }
 
   void opaque() {
@@ -143,43 +151,6 @@ final class Emitter {
 
   void compareUnsigned() {
     b.invokestatic(ConstantDescs.CD_Long, "compareUnsigned", MethodTypeDesc.of(INT, LONG, LONG));
-  }
-
-  // ---- memory --------------------------------------------------------------------------------
-
-  /** Reads at the host address on the stack: a long, sign- or zero-extended. */
-  void readHost(int bytes, boolean signed) {
-    switch (bytes) {
-      case 1 -> b.invokestatic(HVA, "readByte", MethodTypeDesc.of(INT, LONG));
-      case 2 -> b.invokestatic(HVA, "readShort", MethodTypeDesc.of(INT, LONG));
-      case 4 -> b.invokestatic(HVA, "readInt", MethodTypeDesc.of(INT, LONG));
-      default -> {
-        b.invokestatic(HVA, "readLong", MethodTypeDesc.of(LONG, LONG));
-        return;
-      }
-    }
-    if (signed && bytes < 4) {
-      if (bytes == 1) {
-        b.i2b();
-      } else {
-        b.i2s();
-      }
-    }
-    b.i2l();
-    if (!signed && bytes == 4) {
-      constant(0xFFFF_FFFFL);
-      b.land();
-    }
-  }
-
-  /** Writes the long on the stack at the host address under it. */
-  void writeHost(int bytes) {
-    switch (bytes) {
-      case 1 -> b.l2i().invokestatic(HVA, "writeByte", MethodTypeDesc.of(VOID, LONG, INT));
-      case 2 -> b.l2i().invokestatic(HVA, "writeShort", MethodTypeDesc.of(VOID, LONG, INT));
-      case 4 -> b.l2i().invokestatic(HVA, "writeInt", MethodTypeDesc.of(VOID, LONG, INT));
-      default -> b.invokestatic(HVA, "writeLong", MethodTypeDesc.of(VOID, LONG, LONG));
-    }
   }
 
   // ---- arithmetic ----------------------------------------------------------------------------

@@ -25,18 +25,8 @@ final class Frame {
 
   final int exit;
 
-  /** Scratch: a guest address (long), a host address (long), an index (int). */
+  /** Scratch: a guest address (long). */
   final int address;
-
-  final int host;
-  final int index;
-
-  /** The inlined translation cache: arrays, valid where the code loads or stores at all. */
-  final int readTag;
-
-  final int readAddend;
-  final int writeTag;
-  final int writeAddend;
 
   Frame(Emitter e, HotCode code) {
     this.e = e;
@@ -47,12 +37,6 @@ final class Frame {
     this.target = e.newLong();
     this.exit = e.newInt();
     this.address = e.newLong();
-    this.host = e.newLong();
-    this.index = e.newInt();
-    this.readTag = e.newReference();
-    this.readAddend = e.newReference();
-    this.writeTag = e.newReference();
-    this.writeAddend = e.newReference();
     for (int r = 0; r < REGISTERS; r++) {
       registers[r] = use.isUsed(r) ? e.newLong() : -1;
     }
@@ -80,18 +64,6 @@ final class Frame {
         e.constant(r);
         e.b.laload().lstore(registers[r]);
       }
-    }
-    if (use.loads()) {
-      e.pushArray("translatedReadTag");
-      e.b.astore(readTag);
-      e.pushArray("readAddend");
-      e.b.astore(readAddend);
-    }
-    if (use.stores()) {
-      e.pushArray("translatedWriteTag");
-      e.b.astore(writeTag);
-      e.pushArray("writeAddend");
-      e.b.astore(writeAddend);
     }
   }
 

@@ -3,12 +3,8 @@ package memvisor.cpu.jit;
 import java.lang.classfile.Label;
 import memvisor.cpu.x86.Lowered.Address;
 
-/** Loads and stores with the translation-cache check inlined; whatever misses it is a call. */
+/** Addresses, loads and stores. */
 final class MemoryEmitter {
-  private static final int INDEX_MASK = 4095;
-  private static final int PAGE_SHIFT = 12;
-  private static final long PAGE_MASK = -4096L;
-
   private final Emitter e;
   private final Frame frame;
   private final Exits exits;
@@ -65,61 +61,29 @@ final class MemoryEmitter {
     e.b.lstore(frame.address);
   }
 
-  /** Jumps to {@code miss} unless the cache holds {@code [address, address + bytes)}. */
-  private void check(int tags, int bytes, Label miss) {
-    e.b.aload(tags).lload(frame.address);
-    e.constant(PAGE_SHIFT);
-    e.b.lushr().l2i();
-    e.constant(INDEX_MASK);
-    e.b.iand().dup().istore(frame.index).laload();
-    e.b.lload(frame.address);
-    if (bytes > 1) {
-      e.constant((long) bytes - 1);
-      e.b.ladd();
-    }
-    e.constant(PAGE_MASK);
-    e.b.land().lcmp().ifne(miss);
-  }
-
-  private void pushHost(int addends) {
-    e.b.lload(frame.address).aload(addends).iload(frame.index).laload().ladd();
+  private void pushPosition(int number) {
+    e.b.iload(frame.retired);
+    e.constant(number);
   }
 
   /** Loads from {@link Frame#address} into the long local {@code to}. */
   void load(int bytes, boolean signed, int to, FlagState flags, int number) {
-    Label miss = e.newLabel();
-    Label done = e.newLabel();
-    check(frame.readTag, bytes, miss);
-    pushHost(frame.readAddend);
-    e.readHost(bytes, signed);
-    e.b.lstore(to).goto_(done).labelBinding(miss);
-    slowLoad("load", bytes, signed, to, flags, number);
-    e.b.labelBinding(done);
+    e.b.aload(Emitter.CPU).lload(frame.address);
+    pushPosition(number);
+    e.load(bytes);
+    finishLoad(bytes, signed, to, flags, number);
   }
 
-  /**
-   * Loads for a read-modify-write into {@code to} and leaves the host address in {@link
-   * Frame#host}, 0 if the store must go the slow way.
-   */
+  /** Loads for a read-modify-write, sign-extended, into {@code to}. */
   void loadForWrite(int bytes, int to, FlagState flags, int number) {
-    Label miss = e.newLabel();
-    Label done = e.newLabel();
-    check(frame.writeTag, bytes, miss);
-    pushHost(frame.writeAddend);
-    e.b.dup2().lstore(frame.host);
-    e.readHost(bytes, true);
-    e.b.lstore(to).goto_(done).labelBinding(miss);
-    slowLoad("loadForWrite", bytes, true, to, flags, number);
-    e.b.lconst_0().lstore(frame.host).labelBinding(done);
+    e.b.aload(Emitter.CPU).lload(frame.address);
+    e.constant(bytes);
+    pushPosition(number);
+    e.loadForWrite();
+    finishLoad(bytes, true, to, flags, number);
   }
 
-  private void slowLoad(
-      String name, int bytes, boolean signed, int to, FlagState flags, int number) {
-    e.b.aload(0).aload(Emitter.CPU).lload(frame.address);
-    e.constant(bytes);
-    e.b.iload(frame.retired);
-    e.constant(number);
-    e.slowLoad(name);
+  private void finishLoad(int bytes, boolean signed, int to, FlagState flags, int number) {
     if (signed) {
       e.signExtend(bytes);
     }
@@ -128,74 +92,41 @@ final class MemoryEmitter {
     e.b.ifne(exits.at(number, Exits.FAULT, flags));
   }
 
-  /** Stores {@code value} at {@link Frame#address}; {@code after} are the flags once it is done. */
+  /** Stores {@code value} at {@link Frame#address}. */
   void store(int bytes, Value value, FlagState flags, int number) {
-    Label miss = e.newLabel();
-    Label done = e.newLabel();
-    check(frame.writeTag, bytes, miss);
-    pushHost(frame.writeAddend);
-    value.push(e);
-    e.writeHost(bytes);
-    e.b.goto_(done).labelBinding(miss);
-    slowStore(bytes, value, number);
-    e.b.ifne(exits.at(number, Exits.STORE, flags)).labelBinding(done);
+    pushStore(bytes, value, number);
+    e.b.ifne(exits.at(number, Exits.STORE, flags));
   }
 
   /** A store that ends its block: it leaves only where it faults. */
   void storeLast(int bytes, Value value, FlagState flags, int number) {
-    Label miss = e.newLabel();
     Label done = e.newLabel();
-    check(frame.writeTag, bytes, miss);
-    pushHost(frame.writeAddend);
-    value.push(e);
-    e.writeHost(bytes);
-    e.b.goto_(done).labelBinding(miss);
-    slowStore(bytes, value, number);
-    e.b.pop();
+    pushStore(bytes, value, number);
+    e.b.ifeq(done);
     e.pushIntField("fault");
     e.b.ifne(exits.at(number, Exits.FAULT, flags)).labelBinding(done);
   }
 
-  /** As {@link #store}; {@code rest} is what the operation does after it, also on the way out. */
-  void storeThen(int bytes, Value value, FlagState flags, int number, Runnable rest) {
-    Label miss = e.newLabel();
+  /**
+   * A store that changes something: {@code rest} is what the operation does once it is made, also
+   * on the way out, and leaves the flags {@code after}.
+   */
+  void storeThen(
+      int bytes, Value value, FlagState before, FlagState after, int number, Runnable rest) {
     Label done = e.newLabel();
-    check(frame.writeTag, bytes, miss);
-    pushHost(frame.writeAddend);
-    value.push(e);
-    e.writeHost(bytes);
-    e.b.goto_(done).labelBinding(miss);
-    slowStore(bytes, value, number);
-    e.b.ifeq(done);
-    e.pushIntField("fault");
-    e.b.ifne(exits.at(number, Exits.FAULT, flags));
-    rest.run();
-    e.b.goto_(exits.at(number, Exits.STORE, flags)).labelBinding(done);
-    rest.run();
-  }
-
-  /** The store of a read-modify-write at {@link Frame#host}. */
-  void storeModified(int bytes, Value value, FlagState before, FlagState after, int number) {
-    Label miss = e.newLabel();
-    Label done = e.newLabel();
-    e.b.lload(frame.host).lconst_0().lcmp().ifeq(miss);
-    e.b.lload(frame.host);
-    value.push(e);
-    e.writeHost(bytes);
-    e.b.goto_(done).labelBinding(miss);
-    slowStore(bytes, value, number);
+    pushStore(bytes, value, number);
     e.b.ifeq(done);
     e.pushIntField("fault");
     e.b.ifne(exits.at(number, Exits.FAULT, before));
+    rest.run();
     e.b.goto_(exits.at(number, Exits.STORE, after)).labelBinding(done);
+    rest.run();
   }
 
-  private void slowStore(int bytes, Value value, int number) {
-    e.b.aload(0).aload(Emitter.CPU).lload(frame.address);
+  private void pushStore(int bytes, Value value, int number) {
+    e.b.aload(Emitter.CPU).lload(frame.address);
     value.push(e);
-    e.constant(bytes);
-    e.b.iload(frame.retired);
-    e.constant(number);
-    e.slowStore();
+    pushPosition(number);
+    e.store(bytes);
   }
 }

@@ -256,7 +256,7 @@ final class OperationEmitter {
     FlagState after = after(o.operation(), left, right, result, flags);
     if (writes(o.operation())) {
       Value value = new Value.Local(result);
-      memory.storeModified(m.sizeBytes(), value, flags, after, number);
+      memory.storeThen(m.sizeBytes(), value, flags, after, number, () -> {});
     }
     return after;
   }
@@ -541,7 +541,7 @@ final class OperationEmitter {
       value = valueToStore(o.source());
     }
     addressBelowStack();
-    memory.storeThen(8, value, flags, number, () -> addToStackPointer(-8));
+    memory.storeThen(8, value, flags, flags, number, () -> addToStackPointer(-8));
     return flags;
   }
 

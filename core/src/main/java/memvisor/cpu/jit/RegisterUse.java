@@ -20,8 +20,6 @@ final class RegisterUse {
   private int used;
 
   private int written;
-  private boolean loads;
-  private boolean stores;
 
   RegisterUse(HotCode code) {
     for (int block = 0; block < code.blocks(); block++) {
@@ -37,15 +35,6 @@ final class RegisterUse {
 
   boolean isWritten(int register) {
     return (written >>> register & 1) != 0;
-  }
-
-  /** Whether anything reads memory without writing it. */
-  boolean loads() {
-    return loads;
-  }
-
-  boolean stores() {
-    return stores;
   }
 
   private void add(Lowered lowered) {
@@ -69,20 +58,20 @@ final class RegisterUse {
         address(o.address());
       }
       case Lowered.Push o -> {
-        stack(true);
+        writeRegister(RSP);
         read(o.source());
       }
       case Lowered.Pop o -> {
-        stack(false);
+        writeRegister(RSP);
         writeRegister(o.register());
       }
       case Lowered.JumpIndirect o -> read(o.target());
-      case Lowered.Call unused -> stack(true);
+      case Lowered.Call unused -> writeRegister(RSP);
       case Lowered.CallIndirect o -> {
-        stack(true);
+        writeRegister(RSP);
         read(o.target());
       }
-      case Lowered.Return unused -> stack(false);
+      case Lowered.Return unused -> writeRegister(RSP);
       case Lowered.ConditionalMove o -> {
         write(o.destination());
         read(o.source());
@@ -110,7 +99,7 @@ final class RegisterUse {
         read(o.source());
       }
       case Lowered.Leave unused -> {
-        stack(false);
+        writeRegister(RSP);
         writeRegister(RBP);
       }
       case Lowered.Jump unused -> {}
@@ -120,20 +109,11 @@ final class RegisterUse {
     }
   }
 
-  private void stack(boolean store) {
-    writeRegister(RSP);
-    stores |= store;
-    loads |= !store;
-  }
-
   private void read(Place place) {
     switch (place) {
       case Register r -> use(r.number());
       case HighByte r -> use(r.number());
-      case Memory m -> {
-        address(m.address());
-        loads = true;
-      }
+      case Memory m -> address(m.address());
       case Lowered.Immediate unused -> {
         // no register
       }
@@ -144,10 +124,7 @@ final class RegisterUse {
     switch (place) {
       case Register r -> writeRegister(r.number());
       case HighByte r -> writeRegister(r.number());
-      case Memory m -> {
-        address(m.address());
-        stores = true;
-      }
+      case Memory m -> address(m.address());
       case Lowered.Immediate unused -> {
         // no register
       }

@@ -1,5 +1,6 @@
 package memvisor.cpu.x86;
 
+import memvisor.memory.Hva;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -50,6 +51,15 @@ public abstract class CompiledCode {
   int entryLength;
 
   CompiledCode() {}
+
+  /** Stands in {@link Vcpu#translation} before anything was translated. */
+  static final CompiledCode NOTHING =
+      new CompiledCode() {
+        @Override
+        int run(Vcpu c) {
+          throw new IllegalStateException("no translation");
+        }
+      };
 
   final void bind(Block[] members, int[] starts, int linkCount, int classBytes) {
     int count = 0;
@@ -138,24 +148,110 @@ public abstract class CompiledCode {
     return result == MicroOp.NEXT && blocks[blockOf[number]].dropped ? MicroOp.STALE : result;
   }
 
-  /** A load that missed the inlined check; zero-extended. */
-  final long load(Vcpu c, long gva, int bytes, int retired, int number) {
+  // Loads and stores are methods too large for C1 to inline, which leaves its code small and calls
+  // what C2 compiled; C2 inlines them into code that is hot. Generated code tests Vcpu.fault after
+  // a load, and leaves where a store answers that it must.
+
+  /** Loads one byte, zero-extended. */
+  static long load8(Vcpu c, long gva, int retired, int number) {
+    int i = (int) (gva >>> 12) & TranslationCache.MASK;
+    if (c.translatedReadTag[i] == (gva & -4096L)) {
+      return Hva.readByte(gva + c.readAddend[i]);
+    }
+    return c.translation.load(c, gva, 1, retired, number);
+  }
+
+  /** Loads two bytes, zero-extended. */
+  static long load16(Vcpu c, long gva, int retired, int number) {
+    int i = (int) (gva >>> 12) & TranslationCache.MASK;
+    if (c.translatedReadTag[i] == (gva + 1 & -4096L)) {
+      return Hva.readShort(gva + c.readAddend[i]);
+    }
+    return c.translation.load(c, gva, 2, retired, number);
+  }
+
+  /** Loads four bytes, zero-extended. */
+  static long load32(Vcpu c, long gva, int retired, int number) {
+    int i = (int) (gva >>> 12) & TranslationCache.MASK;
+    if (c.translatedReadTag[i] == (gva + 3 & -4096L)) {
+      return Hva.readInt(gva + c.readAddend[i]) & 0xFFFF_FFFFL;
+    }
+    return c.translation.load(c, gva, 4, retired, number);
+  }
+
+  /** Loads eight bytes. */
+  static long load64(Vcpu c, long gva, int retired, int number) {
+    int i = (int) (gva >>> 12) & TranslationCache.MASK;
+    if (c.translatedReadTag[i] == (gva + 7 & -4096L)) {
+      return Hva.readLong(gva + c.readAddend[i]);
+    }
+    return c.translation.load(c, gva, 8, retired, number);
+  }
+
+  /** Stores one byte; not zero if the code must be left. */
+  static int store8(Vcpu c, long gva, long value, int retired, int number) {
+    int i = (int) (gva >>> 12) & TranslationCache.MASK;
+    if (c.translatedWriteTag[i] == (gva & -4096L)) {
+      Hva.writeByte(gva + c.writeAddend[i], (int) value);
+      return 0;
+    }
+    return c.translation.store(c, gva, value, 1, retired, number);
+  }
+
+  /** Stores two bytes; not zero if the code must be left. */
+  static int store16(Vcpu c, long gva, long value, int retired, int number) {
+    int i = (int) (gva >>> 12) & TranslationCache.MASK;
+    if (c.translatedWriteTag[i] == (gva + 1 & -4096L)) {
+      Hva.writeShort(gva + c.writeAddend[i], (int) value);
+      return 0;
+    }
+    return c.translation.store(c, gva, value, 2, retired, number);
+  }
+
+  /** Stores four bytes; not zero if the code must be left. */
+  static int store32(Vcpu c, long gva, long value, int retired, int number) {
+    int i = (int) (gva >>> 12) & TranslationCache.MASK;
+    if (c.translatedWriteTag[i] == (gva + 3 & -4096L)) {
+      Hva.writeInt(gva + c.writeAddend[i], (int) value);
+      return 0;
+    }
+    return c.translation.store(c, gva, value, 4, retired, number);
+  }
+
+  /** Stores eight bytes; not zero if the code must be left. */
+  static int store64(Vcpu c, long gva, long value, int retired, int number) {
+    int i = (int) (gva >>> 12) & TranslationCache.MASK;
+    if (c.translatedWriteTag[i] == (gva + 7 & -4096L)) {
+      Hva.writeLong(gva + c.writeAddend[i], value);
+      return 0;
+    }
+    return c.translation.store(c, gva, value, 8, retired, number);
+  }
+
+  /** The load of a read-modify-write; zero-extended. */
+  static long loadForWrite(Vcpu c, long gva, int bytes, int retired, int number) {
+    int i = (int) (gva >>> 12) & TranslationCache.MASK;
+    if (c.translatedWriteTag[i] == (gva + bytes - 1 & -4096L)) {
+      return Vcpu.readHva(gva + c.writeAddend[i], bytes);
+    }
+    return c.translation.slowLoadForWrite(c, gva, bytes, retired, number);
+  }
+
+  private long load(Vcpu c, long gva, int bytes, int retired, int number) {
     c.position = retired + indexOf[number];
     long value = c.load(gva, bytes);
     endSoonIfAsked(c);
     return value;
   }
 
-  /** The load of a read-modify-write that missed the inlined check; zero-extended. */
-  final long loadForWrite(Vcpu c, long gva, int bytes, int retired, int number) {
+  private long slowLoadForWrite(Vcpu c, long gva, int bytes, int retired, int number) {
     c.position = retired + indexOf[number];
     long value = c.loadForWrite(gva, bytes);
     endSoonIfAsked(c);
     return value;
   }
 
-  /** A store that missed the inlined check; not zero if the code must be left. */
-  final int store(Vcpu c, long gva, long value, int bytes, int retired, int number) {
+  private int store(Vcpu c, long gva, long value, int bytes, int retired, int number) {
     c.position = retired + indexOf[number];
     c.store(gva, bytes, value);
     endSoonIfAsked(c);

@@ -129,6 +129,7 @@ final class Interpreter {
   private @Nullable Block runTranslated(CompiledCode code, long left) {
     // a fetch that may not be remembered is made again for every block
     c.translatedLimit = cacheable ? (int) Math.min(left, MAX_TRANSLATED_RUN) : code.entryLength;
+    c.translation = code;
     long before = c.instructions;
     int exit = code.nextRunIsProbe() ? probe(code) : code.run(c);
     translatedInstructions += c.instructions - before;

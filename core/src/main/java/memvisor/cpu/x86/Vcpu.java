@@ -184,6 +184,9 @@ public final class Vcpu implements TranslationListener {
 
   long[] translatedWriteTag = writeTag;
 
+  /** The translation that runs, or ran last. */
+  CompiledCode translation = CompiledCode.NOTHING;
+
   /** Translated code enters no block with which it would have retired more than this. */
   int translatedLimit;
 

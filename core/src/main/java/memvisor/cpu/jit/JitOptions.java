@@ -21,4 +21,14 @@ public record JitOptions(
   public static JitOptions of(JitMode mode) {
     return new JitOptions(mode, 1000, 16, 64, 64L << 20);
   }
+
+  /** The same with another threshold. */
+  public JitOptions withThreshold(int newThreshold) {
+    return new JitOptions(mode, newThreshold, maxRegionBlocks, maxRegionInstructions, maxCodeBytes);
+  }
+
+  /** The same with another bound on the code in use. */
+  public JitOptions withMaxCodeBytes(long newMaxCodeBytes) {
+    return new JitOptions(mode, threshold, maxRegionBlocks, maxRegionInstructions, newMaxCodeBytes);
+  }
 }

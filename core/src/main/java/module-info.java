@@ -10,6 +10,9 @@ module memvisor.core {
   exports memvisor.cpu.x86.asm;
   exports memvisor.device;
   exports memvisor.host;
+  exports memvisor.host.compress;
+  exports memvisor.host.dedup;
+  exports memvisor.host.swap;
   exports memvisor.lab;
   exports memvisor.lab.guest;
   exports memvisor.machine;

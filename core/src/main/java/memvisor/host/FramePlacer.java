@@ -38,6 +38,11 @@ final class FramePlacer {
     return slice;
   }
 
+  /** Whether frames are taken one by one. */
+  boolean isScattered() {
+    return placement == Placement.SCATTERED;
+  }
+
   /** Gives guest page {@code gfn}, which has none, a frame; its entry, or 0 if there is none. */
   long populate(int region, long gfn) {
     // Beyond its slice a contiguous VM has memory too: what lies above the hole below 4 GiB.

@@ -1,6 +1,5 @@
 package memvisor.host;
 
-import java.util.Arrays;
 import memvisor.memory.Backing;
 import memvisor.memory.GuestAddressException;
 import memvisor.memory.Hva;
@@ -17,7 +16,7 @@ final class GuestBytes {
     this.frames = frames;
   }
 
-  /** Reads; a page without a frame reads as zeroes and stays without. */
+  /** Reads; a page without a frame stays without. */
   void read(long gpa, byte[] target, int offset, int lengthBytes) {
     requireMemory(gpa, lengthBytes, true);
     for (int done = 0; done < lengthBytes; ) {
@@ -26,7 +25,8 @@ final class GuestBytes {
       if (Backing.isPresent(backing)) {
         Hva.read(hva(backing, gpa + done), target, offset + done, chunk);
       } else {
-        Arrays.fill(target, offset + done, offset + done + chunk, (byte) 0);
+        int inPage = (int) (gpa + done) & PAGE_BYTES - 1;
+        vm.readWithoutFrame(gpa + done >>> 12, inPage, target, offset + done, chunk);
       }
       done += chunk;
     }
@@ -55,7 +55,9 @@ final class GuestBytes {
     }
     long backing = vm.peek(gpa >>> 12);
     if (!Backing.isPresent(backing)) {
-      return 0;
+      byte[] value = new byte[sizeBytes];
+      vm.readWithoutFrame(gpa >>> 12, (int) gpa & PAGE_BYTES - 1, value, 0, sizeBytes);
+      return littleEndian(value);
     }
     long hva = hva(backing, gpa);
     return switch (sizeBytes) {
@@ -106,7 +108,8 @@ final class GuestBytes {
     long backing = vm.frame(gfn, !frames.isReadOnly(frames.region(gfn)));
     if (!Backing.isPresent(backing)) {
       throw new HostMemoryException(
-          "machine memory is exhausted: no frame for gpa=0x%x of vm %d".formatted(gpa, vm.vmId()));
+          "no frame for gpa=0x%x of vm %d: %s"
+              .formatted(gpa, vm.vmId(), vm.failure().orElse("machine memory is exhausted")));
     }
     return backing;
   }

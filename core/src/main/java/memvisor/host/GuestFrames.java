@@ -2,8 +2,8 @@ package memvisor.host;
 
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
+import java.util.Arrays;
 import java.util.function.LongConsumer;
-import memvisor.memory.Backing;
 import memvisor.memory.GuestMemoryMap;
 import memvisor.memory.MemoryRegion;
 
@@ -11,8 +11,8 @@ import memvisor.memory.MemoryRegion;
  * The map from guest frames to host frames of one VM: one {@code long} per 4 KiB page of each
  * region.
  *
- * <p>An entry is a {@link Backing} without WRITABLE (which follows from the region and the dirty
- * log), or 0 for a page without a frame. Reads need no lock; writers hold the VM's.
+ * <p>An entry is a {@link PageEntry}; whether it may be written follows from the region, the dirty
+ * log and the entry. Reads need no lock; writers hold the VM's.
  */
 final class GuestFrames {
   private static final VarHandle ENTRY = MethodHandles.arrayElementVarHandle(long[].class);
@@ -21,6 +21,7 @@ final class GuestFrames {
   private final long[] endGfn;
   private final boolean[] readOnly;
   private final long[][] entries;
+  private final long[] byState = new long[PageState.values().length];
 
   GuestFrames(GuestMemoryMap map) {
     int count = map.regions().size();
@@ -34,6 +35,7 @@ final class GuestFrames {
       endGfn[i] = region.end() >>> 12;
       readOnly[i] = region.kind() == MemoryRegion.Kind.ROM;
       entries[i] = new long[(int) (endGfn[i] - firstGfn[i])];
+      byState[PageState.UNTOUCHED.ordinal()] += entries[i].length;
     }
   }
 
@@ -70,6 +72,8 @@ final class GuestFrames {
 
   /** Publishes an entry: whoever reads it also sees the frame's contents. */
   void set(int region, long gfn, long entry) {
+    byState[PageEntry.state(get(region, gfn)).ordinal()]--;
+    byState[PageEntry.state(entry).ordinal()]++;
     ENTRY.setRelease(entries[region], (int) (gfn - firstGfn[region]), entry);
   }
 
@@ -83,16 +87,55 @@ final class GuestFrames {
     return true;
   }
 
-  /** Empties the map and hands the HPA of every frame that was in it to {@code action}. */
-  void drain(LongConsumer action) {
+  /** Number of pages in each state, by ordinal. */
+  long[] countsByState() {
+    return byState.clone();
+  }
+
+  /** Hands every page that is not in state UNTOUCHED to {@code action}. */
+  void forEach(PageAction action) {
     for (int region = 0; region < entries.length; region++) {
       for (long gfn = firstGfn[region]; gfn < endGfn[region]; gfn++) {
         long entry = get(region, gfn);
-        if (Backing.isPresent(entry)) {
-          set(region, gfn, 0);
-          action.accept(Backing.hpa(entry));
+        if (entry != 0) {
+          action.accept(region, gfn, entry);
         }
       }
+    }
+  }
+
+  /** What is done with a page. */
+  @FunctionalInterface
+  interface PageAction {
+    void accept(int region, long gfn, long entry);
+  }
+
+  /** Empties the map and hands every entry that was in it to {@code action}. */
+  void drain(LongConsumer action) {
+    forEach(
+        (region, gfn, entry) -> {
+          set(region, gfn, 0);
+          action.accept(entry);
+        });
+  }
+
+  /**
+   * Recounts the states.
+   *
+   * @throws IllegalStateException with both counts if they disagree
+   */
+  void audit() {
+    long[] counted = new long[byState.length];
+    forEach((region, gfn, entry) -> counted[PageEntry.state(entry).ordinal()]++);
+    counted[0] = byState[0];
+    long pages = 0;
+    for (long[] region : entries) {
+      pages += region.length;
+    }
+    if (!Arrays.equals(counted, byState) || Arrays.stream(byState).sum() != pages) {
+      throw new IllegalStateException(
+          "guest pages by state: kept %s, counted %s, pages=%d"
+              .formatted(Arrays.toString(byState), Arrays.toString(counted), pages));
     }
   }
 }

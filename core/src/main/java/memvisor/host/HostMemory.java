@@ -2,11 +2,13 @@ package memvisor.host;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.SplittableRandom;
 import memvisor.memory.FrameRole;
 import memvisor.memory.GuestMemoryMap;
 import memvisor.memory.Hva;
 import memvisor.memory.MachineMemory;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The memory of the machine: the arena, its free frames and its ledger.
@@ -31,6 +33,8 @@ public final class HostMemory implements AutoCloseable {
   private final Ledger ledger;
   private final SplittableRandom random;
   private final List<VmMemory> vms = new ArrayList<>();
+  private volatile @Nullable HostReclaim reclaim;
+  private volatile long freeFrames;
   private int window;
   private int lastVmId;
   private boolean closed;
@@ -43,6 +47,7 @@ public final class HostMemory implements AutoCloseable {
     long start = System.nanoTime();
     ledger = new Ledger(options.frameCount(), () -> System.nanoTime() - start);
     random = new SplittableRandom(options.seed());
+    freeFrames = options.frameCount();
   }
 
   /**
@@ -85,8 +90,33 @@ public final class HostMemory implements AutoCloseable {
   }
 
   /** Bytes that no VM owns. */
-  public synchronized long freeBytes() {
-    return frames.freeFrames() * FRAME_BYTES;
+  public long freeBytes() {
+    return freeFrames * FRAME_BYTES;
+  }
+
+  /** Frames that nobody owns. */
+  long freeFrames() {
+    return freeFrames;
+  }
+
+  /**
+   * Lets VMs created from here on have more memory than the machine, and takes from them what they
+   * do not need now: equal pages, cold pages.
+   *
+   * @throws IllegalStateException if it is on already
+   */
+  public synchronized HostReclaim enableReclaim(ReclaimOptions reclaimOptions) {
+    if (reclaim != null) {
+      throw new IllegalStateException("reclaim is on already");
+    }
+    HostReclaim enabled = new HostReclaim(this, reclaimOptions);
+    reclaim = enabled;
+    return enabled;
+  }
+
+  /** What takes memory back from VMs, if it is on. */
+  public Optional<HostReclaim> reclaim() {
+    return Optional.ofNullable(reclaim);
   }
 
   /**
@@ -97,7 +127,8 @@ public final class HostMemory implements AutoCloseable {
    * @throws HostMemoryException if a contiguous run is asked for and there is none
    */
   public VmMemory createVm(GuestMemoryMap map, Placement placement) {
-    if (map.sizeBytes() > options.sizeBytes()) {
+    boolean overcommitted = reclaim != null && placement != Placement.CONTIGUOUS;
+    if (map.sizeBytes() > options.sizeBytes() && !overcommitted) {
       throw new IllegalArgumentException(
           "a VM with %d bytes of memory does not fit into a machine of %d bytes"
               .formatted(map.sizeBytes(), options.sizeBytes()));
@@ -152,6 +183,7 @@ public final class HostMemory implements AutoCloseable {
   }
 
   private long hand(int first, int count, int vmId, FrameRole role, TransitionReason reason) {
+    freeFrames = frames.freeFrames();
     if (first < 0) {
       return -1;
     }
@@ -201,6 +233,23 @@ public final class HostMemory implements AutoCloseable {
     // Zeroed at once, not when it is next taken: what one VM wrote lies nowhere longer than needed.
     Hva.fill(machine.hva(hpa), FRAME_BYTES, options.junkOnFree() ? 0xCC : 0);
     frames.free(frame, 1);
+    freeFrames = frames.freeFrames();
+  }
+
+  /** Records one more user of a frame. */
+  synchronized void retain(long hpa) {
+    ledger.retain((int) (hpa / FRAME_BYTES));
+  }
+
+  /** Number of users of a frame. */
+  int references(long hpa) {
+    return ledger.referenceCount(hpa / FRAME_BYTES);
+  }
+
+  /** Gives a frame with one user another owner and role; its contents stay. */
+  synchronized void transfer(
+      long hpa, int fromVmId, int toVmId, FrameRole role, TransitionReason reason) {
+    ledger.transfer((int) (hpa / FRAME_BYTES), fromVmId, toVmId, role, reason);
   }
 
   /**
@@ -208,13 +257,21 @@ public final class HostMemory implements AutoCloseable {
    *
    * @throws IllegalStateException with the numbers that disagree
    */
-  public synchronized void audit() {
-    ledger.audit();
-    long free = ledger.totals().count(FrameRole.FREE);
-    if (free != frames.freeFrames()) {
-      throw new IllegalStateException(
-          "ledger and allocator disagree: ledgerFree=%d allocatorFree=%d"
-              .formatted(free, frames.freeFrames()));
+  public void audit() {
+    synchronized (this) {
+      ledger.audit();
+      long free = ledger.totals().count(FrameRole.FREE);
+      if (free != frames.freeFrames() || free != freeFrames) {
+        throw new IllegalStateException(
+            "ledger and allocator disagree: ledgerFree=%d allocatorFree=%d"
+                .formatted(free, frames.freeFrames()));
+      }
+    }
+    List<VmMemory> open = openVms();
+    open.forEach(VmMemory::audit);
+    HostReclaim on = reclaim;
+    if (on != null) {
+      on.audit(open);
     }
   }
 
@@ -232,6 +289,10 @@ public final class HostMemory implements AutoCloseable {
   public void close() {
     // Outside the lock: a VM takes its own lock first and then this one.
     openVms().forEach(VmMemory::close);
+    HostReclaim on = reclaim;
+    if (on != null) {
+      on.close();
+    }
     synchronized (this) {
       closed = true;
       arena.close();

@@ -73,6 +73,25 @@ public final class Ledger {
     return true;
   }
 
+  /** Records that a frame with one user changes owner and role, its contents staying. */
+  synchronized void transfer(
+      int hfn, int fromVmId, int toVmId, FrameRole to, TransitionReason why) {
+    require(hfn, referenceCount[hfn] == 1, "transferred a frame with other users");
+    require(hfn, owner[hfn] == fromVmId, "transferred a frame of another owner");
+    move(hfn, toVmId, to);
+    stamp(hfn, why, clock.getAsLong());
+  }
+
+  /** How many guest frames or tables stand on a frame. */
+  public synchronized int referenceCount(long hfn) {
+    return referenceCount[(int) hfn];
+  }
+
+  /** Nanoseconds since the machine was made. */
+  long nowNanos() {
+    return clock.getAsLong();
+  }
+
   private void move(int hfn, int vmId, FrameRole to) {
     totals[role[hfn]]--;
     totals[to.ordinal()]++;

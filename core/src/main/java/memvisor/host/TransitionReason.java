@@ -10,6 +10,30 @@ public enum TransitionReason {
   TABLE,
   /** A guest page moved here. */
   MOVED,
+  /** Merged into the one page of zeroes. */
+  ZERO_MERGED,
+  /** Read before it was ever written: the one page of zeroes serves. */
+  ZERO_READ,
+  /** Merged with pages of equal content. */
+  DEDUPLICATED,
+  /** Offered for sharing: the first page of its content. */
+  SHARED,
+  /** Written while shared: the page became private again. */
+  UNSHARED,
+  /** Cold, and the same word over and over: kept as that word. */
+  SAME_FILLED,
+  /** Cold: compressed. */
+  COMPRESSED,
+  /** Accessed while compressed. */
+  DECOMPRESSED,
+  /** Cold: written to the swap file. */
+  SWAPPED_OUT,
+  /** Accessed while in the swap file. */
+  SWAPPED_IN,
+  /** Taken for compressed pages. */
+  POOL_GREW,
+  /** Handed to the balloon by the guest. */
+  BALLOONED,
   /** A hole in a partition's run: unusable, but inside base and limit. */
   PARTITION_HOLE,
   /** Given back while its VM lives on. */

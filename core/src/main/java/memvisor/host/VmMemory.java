@@ -1,16 +1,21 @@
 package memvisor.host;
 
+import java.util.Arrays;
 import java.util.HashSet;
+import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.Set;
 import java.util.concurrent.locks.ReadWriteLock;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
 import java.util.function.LongConsumer;
+import java.util.function.ToLongFunction;
 import java.util.stream.LongStream;
 import memvisor.memory.Backing;
 import memvisor.memory.DerivedMappings;
 import memvisor.memory.DirtyLog;
 import memvisor.memory.FrameRole;
+import memvisor.memory.GuestAddressException;
 import memvisor.memory.GuestMemory;
 import memvisor.memory.GuestMemoryMap;
 import memvisor.memory.Hva;
@@ -30,6 +35,10 @@ import org.jspecify.annotations.Nullable;
  */
 public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
   private static final long PAGE_BYTES = 4096;
+
+  /** Bytes of an image that are loaded at a time while memory may have to be reclaimed. */
+  private static final int LOAD_BYTES = 1 << 18;
+
   private static final DerivedMappings NOTHING_DERIVED =
       new DerivedMappings() {
         @Override
@@ -45,6 +54,7 @@ public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
   private final FramePlacer placer;
   private final GuestFrames frames;
   private final GuestBytes bytes;
+  private final @Nullable VmReclaim reclaim;
   private final Set<Long> tables = new HashSet<>();
   // Read: device and loader accesses, which keep addresses for a moment. Write: moves and the end.
   private final ReadWriteLock lock = new ReentrantReadWriteLock();
@@ -52,6 +62,9 @@ public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
   private volatile WriteObserver observer = WriteObserver.NONE;
   private volatile MoveGate gate = MoveGate.STOPPED;
   private volatile @Nullable DirtyLog dirtyLog;
+  private volatile Runnable pressureListener = () -> {};
+  private volatile @Nullable String failure;
+  private String trustDomain;
   private boolean closed;
 
   VmMemory(HostMemory host, int vmId, GuestMemoryMap map, Placement placement) {
@@ -61,6 +74,13 @@ public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
     frames = new GuestFrames(map);
     bytes = new GuestBytes(this, frames);
     placer = new FramePlacer(host, vmId, map, frames, placement);
+    trustDomain = "vm " + vmId;
+    reclaim =
+        placement == Placement.CONTIGUOUS
+            ? null
+            : host.reclaim()
+                .map(shared -> new VmReclaim(this, host, shared, frames, placer))
+                .orElse(null);
   }
 
   /** The number by which the ledger knows this VM: 1 and up. */
@@ -103,6 +123,149 @@ public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
     this.gate = gate;
   }
 
+  /** Registers who brings this VM to a block boundary, and {@link #housekeep} there, soon. */
+  public void setPressureListener(Runnable listener) {
+    this.pressureListener = listener;
+  }
+
+  /**
+   * Lets this VM share equal pages with the others of a trust domain; alone in its own at first.
+   * Sharing shows in the time that a first write takes: a VM can find out what others have.
+   *
+   * @throws IllegalStateException if it shares pages already
+   */
+  public synchronized void joinTrustDomain(String name) {
+    if (pages(PageState.SHARED) > 0) {
+      throw new IllegalStateException("vm %d shares pages already".formatted(vmId));
+    }
+    trustDomain = name;
+  }
+
+  String trustDomain() {
+    return trustDomain;
+  }
+
+  DerivedMappings derived() {
+    return derived;
+  }
+
+  /** Why this VM cannot go on, once a page of it could not be provided. */
+  public Optional<String> failure() {
+    return Optional.ofNullable(failure);
+  }
+
+  /** Records why a page cannot be provided; 0, the entry of no page. */
+  synchronized long fail(String reason) {
+    if (failure == null) {
+      failure = reason;
+    }
+    return 0;
+  }
+
+  /** Number of guest pages in a state. */
+  public long pages(PageState state) {
+    return frames.countsByState()[state.ordinal()];
+  }
+
+  /** Pages found accessed when the reclaim clock last went round; 0 before it did. */
+  public long workingSetPages() {
+    return reclaim == null ? 0 : reclaim.workingSetPages();
+  }
+
+  /** How often pages changed their state for which reason, and what it took. */
+  public Map<TransitionReason, TransitionCost> transitionCosts() {
+    return reclaim == null ? Map.of() : reclaim.costs();
+  }
+
+  /**
+   * Where a guest page is, and why.
+   *
+   * @throws GuestAddressException if there is no such page
+   */
+  public synchronized PageRecord describe(long gfn) {
+    int region = frames.region(gfn);
+    if (region < 0) {
+      throw new GuestAddressException(gfn << 12, PAGE_BYTES);
+    }
+    long entry = frames.get(region, gfn);
+    OptionalLong hfn =
+        Backing.isPresent(entry)
+            ? OptionalLong.of(Backing.hpa(entry) >>> 12)
+            : OptionalLong.empty();
+    TransitionReason reason =
+        reclaim == null ? TransitionReason.INITIAL : reclaim.history().reason(region, gfn);
+    long time = reclaim == null ? 0 : reclaim.history().timeNanos(region, gfn);
+    return new PageRecord(gfn, PageEntry.state(entry), hfn, reason, time);
+  }
+
+  /**
+   * Deduplicates a little and gives memory back if the machine runs short of it. The calling thread
+   * runs the VM's vCPU, which stands at a block boundary.
+   *
+   * @param nowNanos the VM's clock
+   */
+  public void housekeep(long nowNanos) {
+    if (reclaim != null && reclaim.isDue(nowNanos)) {
+      still(() -> reclaim.housekeep(nowNanos));
+    }
+  }
+
+  /** Scans all pages for equal ones once; pages merged. */
+  public long scanForEqualPages() {
+    return reclaiming(VmReclaim::scanAll);
+  }
+
+  /** Compresses up to {@code pages} pages, cold or not; pages compressed. */
+  public long compressPages(long pages) {
+    return reclaiming(reclaiming -> reclaiming.compress(pages));
+  }
+
+  /** Writes up to {@code pages} pages to the swap file, cold or not; pages written. */
+  public long swapOutPages(long pages) {
+    return reclaiming(reclaiming -> reclaiming.swapOut(pages));
+  }
+
+  private long reclaiming(ToLongFunction<VmReclaim> action) {
+    VmReclaim on = reclaim;
+    if (on == null) {
+      throw new IllegalStateException(
+          "memory of vm %d cannot be reclaimed: %s"
+              .formatted(
+                  vmId, slice().isPresent() ? "a partition is static" : "reclaim is not enabled"));
+    }
+    long[] result = new long[1];
+    whileStill(
+        () -> {
+          on.releaseLeft();
+          result[0] = action.applyAsLong(on);
+        });
+    return result[0];
+  }
+
+  /** Hands each use of a shared frame by this VM to {@code action}, as an entry. */
+  synchronized void forEachSharedUse(LongConsumer action) {
+    frames.forEach(
+        (region, gfn, entry) -> {
+          if (PageEntry.isShared(entry)) {
+            action.accept(entry);
+          }
+        });
+    if (reclaim != null) {
+      reclaim.forEachLeft(action);
+    }
+  }
+
+  /** Proves that the states of the pages add up, and agree with the ledger's frames. */
+  synchronized void audit() {
+    frames.audit();
+    long ledger = usage().count(FrameRole.GUEST_PAGE);
+    if (pages(PageState.RESIDENT) != ledger) {
+      throw new IllegalStateException(
+          "vm %d: residentPages=%d guestFrames=%d"
+              .formatted(vmId, pages(PageState.RESIDENT), ledger));
+    }
+  }
+
   @Override
   public long frame(long gfn, boolean write) {
     int region = frames.region(gfn);
@@ -113,11 +276,12 @@ public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
       return Backing.READ_ONLY;
     }
     long entry = frames.get(region, gfn);
-    if (entry == 0) {
-      entry = populate(region, gfn);
+    if (!Backing.isPresent(entry) || write && PageEntry.isShared(entry)) {
+      entry = reclaim == null ? populate(region, gfn) : reclaim.fault(region, gfn, write);
       if (entry == 0) {
         return Backing.NO_FRAME;
       }
+      tellPressure();
     }
     if (!write) {
       return withPermission(region, gfn, entry);
@@ -129,6 +293,22 @@ public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
     return entry | Backing.WRITABLE;
   }
 
+  private void tellPressure() {
+    if (reclaim != null && reclaim.shared().isLow()) {
+      pressureListener.run();
+    }
+  }
+
+  /** Copies part of a page that has no frame, wherever its contents are. */
+  void readWithoutFrame(long gfn, int inPage, byte[] target, int offset, int lengthBytes) {
+    long entry = frames.get(frames.region(gfn), gfn);
+    if (PageEntry.isReclaimed(entry) && reclaim != null) {
+      reclaim.read(gfn, entry, inPage, target, offset, lengthBytes);
+    } else {
+      Arrays.fill(target, offset, offset + lengthBytes, (byte) 0);
+    }
+  }
+
   @Override
   public long peek(long gfn) {
     int region = frames.region(gfn);
@@ -136,13 +316,17 @@ public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
       return Backing.NOT_MEMORY;
     }
     long entry = frames.get(region, gfn);
-    return entry == 0 ? Backing.NO_FRAME : withPermission(region, gfn, entry);
+    return Backing.isPresent(entry) ? withPermission(region, gfn, entry) : Backing.NO_FRAME;
   }
 
   private long withPermission(int region, long gfn, long entry) {
     DirtyLog log = dirtyLog;
-    boolean writable = !frames.isReadOnly(region) && (log == null || log.isDirty(gfn));
-    return writable ? entry | Backing.WRITABLE : entry;
+    boolean writable =
+        !frames.isReadOnly(region)
+            && !PageEntry.isShared(entry)
+            && (log == null || log.isDirty(gfn));
+    long backing = PageEntry.backing(entry);
+    return writable ? backing | Backing.WRITABLE : backing;
   }
 
   private synchronized long populate(int region, long gfn) {
@@ -181,7 +365,10 @@ public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
     long hpa = host.allocate(0, vmId, role, TransitionReason.TABLE);
     if (hpa >= 0) {
       tables.add(hpa);
+    } else if (reclaim != null) {
+      fail(reclaim.shared().exhausted());
     }
+    tellPressure();
     return hpa;
   }
 
@@ -200,7 +387,8 @@ public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
    * <p>Announce, have every derived entry dropped, copy, change owner: all while the vCPUs stand
    * still.
    *
-   * @return whether it moved: a page without a frame, or a full machine, leaves all as it was
+   * @return whether it moved: a page without a frame of its own, or a full machine, leaves all as
+   *     it was
    * @throws IllegalStateException for a contiguous placement, whose pages cannot move
    */
   public boolean movePage(long gfn) {
@@ -215,7 +403,7 @@ public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
   private boolean moveStill(long gfn) {
     int region = frames.region(gfn);
     long old = region < 0 ? 0 : frames.get(region, gfn);
-    if (old == 0) {
+    if (!PageEntry.isPrivate(old)) {
       return false;
     }
     long hpa = host.allocateScattered(vmId, FrameRole.GUEST_PAGE, TransitionReason.MOVED);
@@ -268,15 +456,17 @@ public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
 
   // Neither a vCPU nor a device is in the middle of an access while `action` runs.
   private void whileStill(Runnable action) {
-    gate.whileStopped(
-        () -> {
-          lock.writeLock().lock();
-          try {
-            action.run();
-          } finally {
-            lock.writeLock().unlock();
-          }
-        });
+    gate.whileStopped(() -> still(action));
+  }
+
+  // No device is in the middle of an access while `action` runs; the vCPUs stand still already.
+  private void still(Runnable action) {
+    lock.writeLock().lock();
+    try {
+      action.run();
+    } finally {
+      lock.writeLock().unlock();
+    }
   }
 
   private void protectEverything() {
@@ -303,7 +493,18 @@ public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
 
   @Override
   public void load(long gpa, byte[] source, int offset, int lengthBytes) {
-    store(gpa, source, offset, lengthBytes, true);
+    VmReclaim on = reclaim;
+    if (on == null) {
+      store(gpa, source, offset, lengthBytes, true);
+      return;
+    }
+    // An image may be larger than what is free: room is made between its parts.
+    for (int done = 0; done < lengthBytes || done == 0; done += LOAD_BYTES) {
+      if (on.shared().isLow()) {
+        whileStill(() -> on.housekeep(0));
+      }
+      store(gpa + done, source, offset + done, Math.min(LOAD_BYTES, lengthBytes - done), true);
+    }
   }
 
   private void store(long gpa, byte[] source, int offset, int lengthBytes, boolean romToo) {
@@ -362,9 +563,20 @@ public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
     // What the invalidation had techniques free is gone from the set by now; the rest is theirs.
     tables.forEach(hpa -> host.free(hpa, vmId, TransitionReason.VM_CLOSED));
     tables.clear();
-    frames.drain(hpa -> host.free(hpa, vmId, TransitionReason.VM_CLOSED));
+    if (reclaim == null) {
+      frames.drain(entry -> freeFrame(entry));
+    } else {
+      reclaim.releaseLeft();
+      frames.drain(entry -> reclaim.release(entry, TransitionReason.VM_CLOSED));
+    }
     placer.close();
     host.unregister(this);
+  }
+
+  private void freeFrame(long entry) {
+    if (Backing.isPresent(entry)) {
+      host.free(Backing.hpa(entry), vmId, TransitionReason.VM_CLOSED);
+    }
   }
 
   private void requireOpen() {

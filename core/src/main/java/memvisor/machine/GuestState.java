@@ -5,8 +5,6 @@ import java.security.NoSuchAlgorithmException;
 import java.util.Arrays;
 import java.util.HexFormat;
 import memvisor.host.VmMemory;
-import memvisor.memory.Backing;
-import memvisor.memory.Hva;
 import memvisor.memory.MemoryRegion;
 
 /**
@@ -26,15 +24,11 @@ public record GuestState(long instructions, long registersHash, String ramSha256
     byte[] zeroes = new byte[PAGE_BYTES];
     for (MemoryRegion region : memory.map().regions()) {
       for (long gpa = region.gpa(); gpa < region.end(); gpa += PAGE_BYTES) {
-        long backing = memory.peek(gpa >>> 12);
-        if (Backing.isPresent(backing)) {
-          Hva.read(memory.machine().hva(Backing.hpa(backing)), page, 0, PAGE_BYTES);
-          // Zero pages are left out, so that populating a page without writing it changes nothing.
-          if (!Arrays.equals(page, zeroes)) {
-            digest.update(
-                Long.toHexString(gpa).getBytes(java.nio.charset.StandardCharsets.US_ASCII));
-            digest.update(page);
-          }
+        memory.read(gpa, page, 0, PAGE_BYTES);
+        // Zero pages are left out, so that populating a page without writing it changes nothing.
+        if (!Arrays.equals(page, zeroes)) {
+          digest.update(Long.toHexString(gpa).getBytes(java.nio.charset.StandardCharsets.US_ASCII));
+          digest.update(page);
         }
       }
     }

@@ -1,5 +1,7 @@
 package memvisor.memory;
 
+import java.util.function.LongConsumer;
+
 /**
  * Whoever holds entries derived from GPA → HPA (shadow and nested tables, TLBs, translation
  * caches).
@@ -13,4 +15,17 @@ public interface DerivedMappings {
 
   /** Makes everything derived from those guest frames read-only (dirty tracking, sharing). */
   void writeProtect(long firstGfn, long count);
+
+  /**
+   * Reports the guest frames among {@code [firstGfn, firstGfn + count)} that were accessed since
+   * they were last asked about, and marks all of them as not accessed.
+   *
+   * <p>Where hardware keeps an accessed flag it is read and cleared; elsewhere the derived entry is
+   * dropped, and its return says that the page was used.
+   *
+   * @return false if nothing is derived, so that nobody can tell
+   */
+  default boolean harvestAccessed(long firstGfn, long count, LongConsumer accessed) {
+    return false;
+  }
 }

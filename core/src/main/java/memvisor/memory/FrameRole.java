@@ -14,6 +14,10 @@ public enum FrameRole {
   MONITOR_PAGE,
   /** The frame of zeroes that untouched guest pages share. */
   ZERO_PAGE,
+  /** Holds a page that several guest frames share, copied when one of them is written. */
+  SHARED,
+  /** Holds compressed pages. */
+  COMPRESSED_POOL,
   /** Owned, but used for nothing: a hole inside the run of a partition. */
   RESERVED
 }

@@ -3,6 +3,8 @@ package memvisor.memory;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.VarHandle;
+import java.nio.ByteBuffer;
+import java.util.zip.CRC32C;
 
 /**
  * Little-endian loads and stores at a host virtual address.
@@ -80,6 +82,25 @@ public final class Hva {
   /** Copies {@code lengthBytes} from one host address to another; overlap is as memmove. */
   public static void copy(long sourceHva, long targetHva, long lengthBytes) {
     MemorySegment.copy(ALL, sourceHva, ALL, targetHva, lengthBytes);
+  }
+
+  /** Whether two runs of {@code lengthBytes} hold the same bytes. */
+  public static boolean isEqual(long hva, long otherHva, long lengthBytes) {
+    return MemorySegment.mismatch(
+            ALL, hva, hva + lengthBytes, ALL, otherHva, otherHva + lengthBytes)
+        < 0;
+  }
+
+  /** CRC-32C (Castagnoli) of {@code lengthBytes}. */
+  public static int crc32c(long hva, int lengthBytes) {
+    CRC32C crc = new CRC32C();
+    crc.update(ALL.asSlice(hva, lengthBytes).asByteBuffer());
+    return (int) crc.getValue();
+  }
+
+  /** The bytes {@code [hva, hva + lengthBytes)} as a buffer, for reading and writing files. */
+  public static ByteBuffer buffer(long hva, int lengthBytes) {
+    return ALL.asSlice(hva, lengthBytes).asByteBuffer();
   }
 
   /** Fills {@code lengthBytes} with one byte value. */

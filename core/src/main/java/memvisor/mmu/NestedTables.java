@@ -2,6 +2,7 @@ package memvisor.mmu;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.LongConsumer;
 import memvisor.memory.Backing;
 import memvisor.memory.FrameRole;
 import memvisor.memory.Hva;
@@ -169,6 +170,49 @@ final class NestedTables {
         Hva.writeLong(slot, entry & ~WRITE_BIT);
         stale = true;
       }
+    }
+  }
+
+  /**
+   * Reports the frames of {@code [gpa, end)} that were accessed. A flag that the format has is
+   * cleared; without one the leaf goes, and the violation that brings it back is the flag.
+   */
+  void harvestAccessed(long gpa, long end, LongConsumer accessed) {
+    harvestAccessed(root, levels, 0, gpa, end, accessed);
+  }
+
+  private void harvestAccessed(
+      long table, int level, long tableGpa, long gpa, long end, LongConsumer accessed) {
+    long span = 1L << shift(level);
+    long last = Math.min(end, tableGpa + span * ENTRIES);
+    for (long at = Math.max(gpa, tableGpa) & -span; at < last; at += span) {
+      long slot = slotHva(table, at, level);
+      long entry = Hva.readLong(slot);
+      if (!format.isPresent(entry)) {
+        continue;
+      }
+      if (!format.isLeaf(entry, level)) {
+        harvestAccessed(format.tableAddress(entry), level - 1, at, gpa, end, accessed);
+      } else if (takeAccessed(slot, entry, level)) {
+        report(Math.max(gpa, at), Math.min(end, at + span), accessed);
+      }
+    }
+  }
+
+  private boolean takeAccessed(long slot, long entry, int level) {
+    long flag = format.accessedBit();
+    if (flag == 0) {
+      drop(slot, level);
+      return true;
+    }
+    Hva.writeLong(slot, entry & ~flag);
+    stale |= (entry & flag) != 0;
+    return (entry & flag) != 0;
+  }
+
+  private static void report(long gpa, long end, LongConsumer accessed) {
+    for (long at = gpa; at < end; at += 1 << 12) {
+      accessed.accept(at >>> 12);
     }
   }
 

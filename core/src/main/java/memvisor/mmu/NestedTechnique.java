@@ -2,6 +2,7 @@ package memvisor.mmu;
 
 import java.util.List;
 import java.util.SortedMap;
+import java.util.function.LongConsumer;
 import memvisor.memory.Backing;
 import memvisor.memory.VmBacking;
 import memvisor.paging.PagingFormat;
@@ -91,6 +92,13 @@ public final class NestedTechnique implements Technique {
   @Override
   public synchronized void writeProtect(long firstGfn, long count) {
     forget(firstGfn, count, true);
+  }
+
+  @Override
+  public synchronized boolean harvestAccessed(long firstGfn, long count, LongConsumer accessed) {
+    tables.harvestAccessed(firstGfn << 12, firstGfn + count << 12, accessed);
+    flush();
+    return true;
   }
 
   private void forget(long firstGfn, long count, boolean onlyWrites) {

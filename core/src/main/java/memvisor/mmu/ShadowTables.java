@@ -365,6 +365,51 @@ final class ShadowTables {
     }
   }
 
+  /**
+   * Reports those frames that some leaf says were accessed, and clears that flag; frames of guest
+   * tables with a shadow count as accessed, since hardware walks the shadow in their place.
+   */
+  void harvestAccessed(long firstGfn, long count, LongConsumer accessed) {
+    for (long gfn = firstGfn; gfn < firstGfn + count; gfn++) {
+      boolean used = clearAccessed(smallLeaves, gfn) | isShadowed(gfn);
+      for (int node = largeLeaves.first(gfn >>> 9); node >= 0 && !used; ) {
+        used = (entry(largeLeaves.page(node), largeLeaves.index(node)) & ACCESSED) != 0;
+        node = largeLeaves.next(node);
+      }
+      if (used) {
+        accessed.accept(gfn);
+      }
+      if ((gfn & 511) == 511 || gfn == firstGfn + count - 1) {
+        clearAccessed(largeLeaves, gfn >>> 9);
+      }
+    }
+  }
+
+  private boolean isShadowed(long gfn) {
+    for (ShadowPage page = pages.first(gfn); page != null; page = pages.next(page)) {
+      if (page.isIndirect()) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  private boolean clearAccessed(ReverseMap leaves, long key) {
+    boolean was = false;
+    for (int node = leaves.first(key); node >= 0; node = leaves.next(node)) {
+      ShadowPage page = leaves.page(node);
+      int index = leaves.index(node);
+      long value = entry(page, index);
+      if ((value & ACCESSED) != 0) {
+        write(page, index, value & ~ACCESSED);
+        stale = true;
+        staleLarge |= page.level() > 1;
+        was = true;
+      }
+    }
+    return was;
+  }
+
   /** Drops every leaf that maps one of these frames, and every shadow of a table in them. */
   void forget(long firstGfn, long count) {
     forEachKey(smallLeaves, firstGfn, firstGfn + count, key -> dropChain(smallLeaves, key));

@@ -2,6 +2,7 @@ package memvisor.mmu;
 
 import java.util.List;
 import java.util.SortedMap;
+import java.util.function.LongConsumer;
 import memvisor.memory.VmBacking;
 import memvisor.paging.PagingState;
 import memvisor.tlb.Intercepts;
@@ -72,14 +73,21 @@ public final class ShadowTechnique implements Technique {
   public synchronized void invalidate(long firstGfn, long count) {
     counters.invalidations++;
     tables.forget(firstGfn, count);
-    tables.flushAlways();
+    tables.flush();
   }
 
   @Override
   public synchronized void writeProtect(long firstGfn, long count) {
     counters.invalidations++;
     tables.protectFrames(firstGfn, count);
-    tables.flushAlways();
+    tables.flush();
+  }
+
+  @Override
+  public synchronized boolean harvestAccessed(long firstGfn, long count, LongConsumer accessed) {
+    tables.harvestAccessed(firstGfn, count, accessed);
+    tables.flush();
+    return true;
   }
 
   /**

@@ -173,6 +173,13 @@ final class StringOps {
       if (to == 0) {
         return false;
       }
+      if (operation == MOVS) {
+        // The write may have given the page its own frame, which the source may lie in as well.
+        from = c.hvaForRead(source.linear(c));
+        if (from == 0) {
+          return false;
+        }
+      }
       int bytes = (int) elements * size;
       int back = stride > 0 ? 0 : bytes - size;
       if (operation == STOS) {

@@ -1,5 +1,6 @@
 package memvisor.machine.pc;
 
+import java.util.function.LongConsumer;
 import memvisor.cpu.x86.Vcpu;
 import memvisor.host.VmMemory;
 import memvisor.memory.Backing;
@@ -35,5 +36,10 @@ final class MemoryChanges implements DerivedMappings {
   @Override
   public void writeProtect(long firstGfn, long count) {
     technique.writeProtect(firstGfn, count);
+  }
+
+  @Override
+  public boolean harvestAccessed(long firstGfn, long count, LongConsumer accessed) {
+    return technique.harvestAccessed(firstGfn, count, accessed);
   }
 }

@@ -130,6 +130,14 @@ public final class PcMachine implements AutoCloseable {
     }
     unit.setListener(vcpu);
     memory.setDerivedMappings(new MemoryChanges(technique, memory, vcpu));
+    memory.setMoveGate(
+        action ->
+            atBoundary(
+                () -> {
+                  action.run();
+                  return true;
+                }));
+    memory.setPressureListener(this::wake);
     memory.setWriteObserver(new OutsideWrites(technique, memory, vcpu));
   }
 
@@ -205,6 +213,7 @@ public final class PcMachine implements AutoCloseable {
       if (instructions() >= lastInstruction || System.nanoTime() >= lastNanos) {
         return new RunOutcome.LimitReached();
       }
+      memory.housekeep(clock.nanos());
       if (paused) {
         sleepPaused(lastNanos - System.nanoTime());
       } else {
@@ -232,7 +241,8 @@ public final class PcMachine implements AutoCloseable {
         exits.count(ExitReason.TRIPLE_FAULT, instructions(), 0);
         outcome = new RunOutcome.Died("triple fault: an exception could not be delivered");
       }
-      case FAILED -> outcome = new RunOutcome.Died(String.valueOf(vcpu.failure()));
+      case FAILED ->
+          outcome = new RunOutcome.Died(memory.failure().orElseGet(() -> "" + vcpu.failure()));
     }
   }
 

@@ -1,0 +1,177 @@
+package memvisor.host;
+
+import java.io.IOException;
+import java.util.ArrayDeque;
+import java.util.Deque;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import memvisor.host.Decision.Step;
+import memvisor.host.compress.CompressedPool;
+import memvisor.host.compress.CompressionCounters;
+import memvisor.host.compress.PoolFrames;
+import memvisor.host.dedup.DedupCounters;
+import memvisor.host.swap.SwapCounters;
+import memvisor.host.swap.SwapFile;
+import memvisor.memory.Backing;
+import memvisor.memory.FrameRole;
+
+/**
+ * What all VMs of one machine share in giving memory back: the shared frames, the compressed pool,
+ * the swap file, the policy and its log of decisions.
+ */
+public final class HostReclaim {
+  private static final int LOG_LIMIT = 256;
+
+  private final HostMemory host;
+  private final ReclaimOptions options;
+  private final ReclaimPolicy policy;
+  private final SharedFrames shared;
+  private final CompressedPool pool;
+  private final Deque<Decision> log = new ArrayDeque<>();
+
+  HostReclaim(HostMemory host, ReclaimOptions options) {
+    this.host = host;
+    this.options = options;
+    policy = new ReclaimPolicy(options);
+    shared = new SharedFrames(host, options.dedup());
+    long limit = host.ledger().frameCount() * options.poolPercent() / 100;
+    pool = new CompressedPool(host.machine(), new Frames(), limit);
+  }
+
+  /** How it was set up. */
+  public ReclaimOptions options() {
+    return options;
+  }
+
+  /** What deduplication found and saved. */
+  public DedupCounters dedup() {
+    return shared.counters();
+  }
+
+  /** What the compressed pool holds. */
+  public CompressionCounters compression() {
+    return pool.counters();
+  }
+
+  /** What the swap file holds, if there is one. */
+  public Optional<SwapCounters> swap() {
+    return options.swap().map(SwapFile::counters);
+  }
+
+  /** The latest decisions, oldest first. */
+  public List<Decision> decisions() {
+    synchronized (log) {
+      return List.copyOf(log);
+    }
+  }
+
+  void decided(int vmId, Step step, long pages, String reason) {
+    synchronized (log) {
+      if (log.size() == LOG_LIMIT) {
+        log.removeFirst();
+      }
+      log.addLast(new Decision(host.ledger().nowNanos(), vmId, step, pages, reason));
+    }
+  }
+
+  ReclaimPolicy policy() {
+    return policy;
+  }
+
+  SharedFrames shared() {
+    return shared;
+  }
+
+  CompressedPool pool() {
+    return pool;
+  }
+
+  /** Whether a VM that takes frames should come to a block boundary and give some back. */
+  boolean isLow() {
+    return policy.isLow(host.freeFrames());
+  }
+
+  /** Why a VM cannot have a frame. */
+  String exhausted() {
+    String compression =
+        options.compress()
+            ? "compressed pages take %d frames".formatted(pool.counters().frames())
+            : "compression is off";
+    String swap =
+        swap()
+            .map(
+                counters ->
+                    "swap holds %d of %d pages%s"
+                        .formatted(
+                            counters.used(),
+                            counters.slots(),
+                            counters.lastFailure().isEmpty()
+                                ? ""
+                                : " (" + counters.lastFailure() + ")"))
+            .orElse("there is no swap file");
+    return "machine memory is exhausted: no frame is free, %s, %s".formatted(compression, swap);
+  }
+
+  /**
+   * Proves that pages and what they stand on agree.
+   *
+   * @throws IllegalStateException with the numbers that disagree
+   */
+  void audit(List<VmMemory> vms) {
+    pool.audit();
+    Map<Long, Integer> users = new HashMap<>();
+    long zero = shared.zeroHpa();
+    if (zero >= 0) {
+      users.put(zero, 1);
+    }
+    long compressed = 0;
+    long swapped = 0;
+    for (VmMemory vm : vms) {
+      vm.forEachSharedUse(entry -> users.merge(Backing.hpa(entry), 1, Integer::sum));
+      compressed += vm.pages(PageState.COMPRESSED);
+      swapped += vm.pages(PageState.SWAPPED);
+    }
+    users.forEach((hpa, count) -> require("users of hpa=" + hpa, host.references(hpa), count));
+    long sharedFrames =
+        host.ledger().totals().count(FrameRole.SHARED)
+            + host.ledger().totals().count(FrameRole.ZERO_PAGE);
+    require("shared frames", sharedFrames, users.size());
+    require("compressed pages", pool.counters().pages(), compressed);
+    require(
+        "pool frames",
+        host.ledger().totals().count(FrameRole.COMPRESSED_POOL),
+        pool.counters().frames());
+    require("swap slots", swap().map(SwapCounters::used).orElse(0L), swapped);
+  }
+
+  private static void require(String what, long kept, long counted) {
+    if (kept != counted) {
+      throw new IllegalStateException("%s: kept=%d counted=%d".formatted(what, kept, counted));
+    }
+  }
+
+  void close() {
+    if (options.swap().isPresent()) {
+      try {
+        options.swap().get().close();
+      } catch (IOException e) {
+        throw new HostMemoryException("closing the swap file failed", e);
+      }
+    }
+  }
+
+  /** The pool's frames belong to no VM: pages of several lie in one. */
+  private final class Frames implements PoolFrames {
+    @Override
+    public long take() {
+      return host.allocate(0, Ledger.NO_VM, FrameRole.COMPRESSED_POOL, TransitionReason.POOL_GREW);
+    }
+
+    @Override
+    public void give(long hpa) {
+      host.free(hpa, Ledger.NO_VM, TransitionReason.FREED);
+    }
+  }
+}

@@ -1,0 +1,336 @@
+package memvisor.host;
+
+import java.lang.foreign.Arena;
+import java.util.Map;
+import java.util.function.LongConsumer;
+import memvisor.host.compress.CompressedPool;
+import memvisor.host.compress.PageCodec;
+import memvisor.host.swap.SwapFailure;
+import memvisor.host.swap.SwapFile;
+import memvisor.memory.Backing;
+import memvisor.memory.FrameRole;
+import memvisor.memory.Hva;
+import memvisor.memory.MachineMemory;
+
+/**
+ * The pages of one VM that are not plainly resident: how they come back when they are accessed, and
+ * how they are given up.
+ *
+ * <p>Its {@link DedupScanner} and {@link ColdPages} take pages away while the VM stands still.
+ * Entries change under the VM's lock.
+ */
+final class VmReclaim {
+  private static final int PAGE_BYTES = 4096;
+
+  private final VmMemory vm;
+  private final HostMemory host;
+  private final HostReclaim reclaim;
+  private final GuestFrames frames;
+  private final FramePlacer placer;
+  private final PageHistory history;
+  private final PageCodec codec = new PageCodec();
+  private final Arena arena = Arena.ofAuto();
+  private final long scratch = arena.allocate(PAGE_BYTES, 64).address();
+  private final DedupScanner scanner;
+  private final ColdPages cold;
+
+  /** Shared frames that this VM left while somebody might still have been reading them. */
+  private long[] left = new long[64];
+
+  private int leftCount;
+  private long nextScanNanos;
+
+  VmReclaim(
+      VmMemory vm, HostMemory host, HostReclaim reclaim, GuestFrames frames, FramePlacer placer) {
+    this.vm = vm;
+    this.host = host;
+    this.reclaim = reclaim;
+    this.frames = frames;
+    this.placer = placer;
+    history = new PageHistory(frames);
+    scanner = new DedupScanner(this);
+    cold = new ColdPages(this);
+  }
+
+  VmMemory vm() {
+    return vm;
+  }
+
+  HostMemory host() {
+    return host;
+  }
+
+  HostReclaim shared() {
+    return reclaim;
+  }
+
+  GuestFrames frames() {
+    return frames;
+  }
+
+  PageHistory history() {
+    return history;
+  }
+
+  PageCodec codec() {
+    return codec;
+  }
+
+  MachineMemory machine() {
+    return host.machine();
+  }
+
+  Map<TransitionReason, TransitionCost> costs() {
+    synchronized (vm) {
+      return history.costs();
+    }
+  }
+
+  long workingSetPages() {
+    return cold.workingSetPages();
+  }
+
+  /**
+   * Brings a page to a frame, one of its own if it is to be written; its entry, or 0 if the VM
+   * failed.
+   */
+  long fault(int region, long gfn, boolean write) {
+    boolean leaves = write && PageEntry.isShared(frames.get(region, gfn));
+    // Outside the lock: techniques have locks of their own, and ask for frames under them.
+    if (leaves) {
+      vm.derived().invalidate(gfn, 1);
+    }
+    long entry;
+    synchronized (vm) {
+      entry = faultLocked(region, gfn, write);
+    }
+    if (leaves) {
+      vm.derived().invalidate(gfn, 1);
+    }
+    return entry;
+  }
+
+  private long faultLocked(int region, long gfn, boolean write) {
+    long entry = frames.get(region, gfn);
+    long started = host.ledger().nowNanos();
+    return switch (PageEntry.state(entry)) {
+      case RESIDENT -> entry;
+      case UNTOUCHED, BALLOONED -> populate(region, gfn, write, started);
+      case ZERO, SHARED -> write ? unshare(region, gfn, entry, started) : entry;
+      case SAME_FILLED -> refill(region, gfn, entry, started);
+      case COMPRESSED -> decompress(region, gfn, entry, started);
+      case SWAPPED -> swapIn(region, gfn, entry, started);
+    };
+  }
+
+  private long populate(int region, long gfn, boolean write, long started) {
+    boolean zeroServes = !write && reclaim.options().dedup().useZeroPages() && placer.isScattered();
+    if (zeroServes) {
+      long hpa = reclaim.shared().joinZero();
+      if (hpa >= 0) {
+        return set(region, gfn, PageEntry.zero(hpa), TransitionReason.ZERO_READ, started);
+      }
+    }
+    long entry = placer.populate(region, gfn);
+    return entry != 0 ? entry : exhausted();
+  }
+
+  private long unshare(int region, long gfn, long entry, long started) {
+    long hpa = Backing.hpa(entry);
+    boolean zero = PageEntry.state(entry) == PageState.ZERO;
+    if (!zero && reclaim.shared().takeBack(vm.trustDomain(), hpa, vm.vmId())) {
+      return set(region, gfn, Backing.of(hpa, false), TransitionReason.UNSHARED, started);
+    }
+    long own = takeFrame(TransitionReason.UNSHARED);
+    if (own < 0) {
+      return exhausted();
+    }
+    if (!zero) {
+      Hva.copy(machine().hva(hpa), machine().hva(own), PAGE_BYTES);
+    }
+    if (leftCount == left.length) {
+      left = java.util.Arrays.copyOf(left, leftCount * 2);
+    }
+    left[leftCount++] = entry;
+    return set(region, gfn, Backing.of(own, false), TransitionReason.UNSHARED, started);
+  }
+
+  private long refill(int region, long gfn, long entry, long started) {
+    long own = takeFrame(TransitionReason.DECOMPRESSED);
+    if (own < 0) {
+      return exhausted();
+    }
+    fill(machine().hva(own), PageEntry.word(entry));
+    return set(region, gfn, Backing.of(own, false), TransitionReason.DECOMPRESSED, started);
+  }
+
+  private static void fill(long hva, int word) {
+    long pattern = (long) word << 32 | word & 0xFFFF_FFFFL;
+    for (int offset = 0; offset < PAGE_BYTES; offset += 8) {
+      Hva.writeLong(hva + offset, pattern);
+    }
+  }
+
+  private long decompress(int region, long gfn, long entry, long started) {
+    long own = takeFrame(TransitionReason.DECOMPRESSED);
+    if (own < 0) {
+      return exhausted();
+    }
+    CompressedPool pool = reclaim.pool();
+    if (!pool.load(PageEntry.handle(entry), codec, machine().hva(own))) {
+      host.free(own, vm.vmId(), TransitionReason.FREED);
+      return vm.fail(
+          "the compressed page gfn=0x%x of vm %d is damaged: its checksum does not match"
+              .formatted(gfn, vm.vmId()));
+    }
+    pool.free(PageEntry.handle(entry));
+    return set(region, gfn, Backing.of(own, false), TransitionReason.DECOMPRESSED, started);
+  }
+
+  private long swapIn(int region, long gfn, long entry, long started) {
+    long own = takeFrame(TransitionReason.SWAPPED_IN);
+    if (own < 0) {
+      return exhausted();
+    }
+    SwapFile swap = swapFile();
+    try {
+      swap.read(PageEntry.slot(entry), machine().hva(own));
+    } catch (SwapFailure e) {
+      host.free(own, vm.vmId(), TransitionReason.FREED);
+      return vm.fail(
+          "page gfn=0x%x of vm %d is lost: %s".formatted(gfn, vm.vmId(), e.getMessage()));
+    }
+    swap.free(PageEntry.slot(entry));
+    return set(region, gfn, Backing.of(own, false), TransitionReason.SWAPPED_IN, started);
+  }
+
+  private SwapFile swapFile() {
+    return reclaim.options().swap().orElseThrow();
+  }
+
+  private long takeFrame(TransitionReason reason) {
+    return host.allocateScattered(vm.vmId(), FrameRole.GUEST_PAGE, reason);
+  }
+
+  private long exhausted() {
+    return vm.fail(reclaim.exhausted());
+  }
+
+  /** Publishes a page's new entry and records why; the VM's lock is held. */
+  long set(int region, long gfn, long entry, TransitionReason reason, long startedNanos) {
+    frames.set(region, gfn, entry);
+    history.record(region, gfn, reason, startedNanos, host.ledger().nowNanos());
+    return entry;
+  }
+
+  /** Gives back whatever an entry stands on. */
+  void release(long entry, TransitionReason reason) {
+    switch (PageEntry.state(entry)) {
+      case UNTOUCHED, BALLOONED, SAME_FILLED -> {}
+      case RESIDENT -> host.free(Backing.hpa(entry), vm.vmId(), reason);
+      case ZERO, SHARED -> reclaim.shared().leave(vm.trustDomain(), Backing.hpa(entry), reason);
+      case COMPRESSED -> reclaim.pool().free(PageEntry.handle(entry));
+      case SWAPPED -> swapFile().free(PageEntry.slot(entry));
+    }
+  }
+
+  /** Lets go of shared frames left earlier; nobody can be in the middle of reading one. */
+  void releaseLeft() {
+    synchronized (vm) {
+      for (int i = 0; i < leftCount; i++) {
+        release(left[i], TransitionReason.UNSHARED);
+      }
+      leftCount = 0;
+    }
+  }
+
+  void forEachLeft(LongConsumer action) {
+    synchronized (vm) {
+      for (int i = 0; i < leftCount; i++) {
+        action.accept(left[i]);
+      }
+    }
+  }
+
+  /** Copies part of a page that has no frame, and brings it to none. */
+  void read(long gfn, long entry, int inPage, byte[] target, int offset, int lengthBytes) {
+    synchronized (vm) {
+      switch (PageEntry.state(entry)) {
+        case UNTOUCHED, BALLOONED, RESIDENT, ZERO, SHARED -> fill(scratch, 0);
+        case SAME_FILLED -> fill(scratch, PageEntry.word(entry));
+        case COMPRESSED -> {
+          if (!reclaim.pool().load(PageEntry.handle(entry), codec, scratch)) {
+            throw lost(gfn, "the compressed page is damaged");
+          }
+        }
+        case SWAPPED -> {
+          try {
+            swapFile().read(PageEntry.slot(entry), scratch);
+          } catch (SwapFailure e) {
+            throw lost(gfn, String.valueOf(e.getMessage()));
+          }
+        }
+      }
+      Hva.read(scratch + inPage, target, offset, lengthBytes);
+    }
+  }
+
+  private HostMemoryException lost(long gfn, String why) {
+    String message = "page gfn=0x%x of vm %d is lost: %s".formatted(gfn, vm.vmId(), why);
+    vm.fail(message);
+    return new HostMemoryException(message);
+  }
+
+  /** Whether {@link #housekeep} has anything to do. */
+  boolean isDue(long nowNanos) {
+    return reclaim.isLow() || reclaim.options().dedup().run() && nowNanos >= nextScanNanos;
+  }
+
+  /** A batch of deduplication if it is time, and what it takes until enough is free; VM still. */
+  void housekeep(long nowNanos) {
+    releaseLeft();
+    if (reclaim.options().dedup().run() && nowNanos >= nextScanNanos) {
+      nextScanNanos = nowNanos + reclaim.options().dedup().sleepMilliseconds() * 1_000_000;
+      scanner.scan(reclaim.options().dedup().pagesToScan());
+    }
+    if (reclaim.isLow()) {
+      balance();
+    }
+  }
+
+  /** Takes pages by ever harder means until enough frames are free. */
+  private void balance() {
+    ReclaimPolicy policy = reclaim.policy();
+    String reason = policy.because(host.freeFrames());
+    for (Decision.Step step = policy.first(); ; step = policy.next(step)) {
+      long pages =
+          switch (step) {
+            case MERGE -> scanner.mergeZeroes();
+            case COMPRESS -> cold.compressUntilEnough();
+            case SWAP -> cold.swapUntilEnough();
+            case GIVE_UP -> 0;
+          };
+      if (pages > 0 || step == Decision.Step.GIVE_UP) {
+        reclaim.decided(vm.vmId(), step, pages, reason);
+      }
+      if (policy.isEnough(host.freeFrames()) || step == Decision.Step.GIVE_UP) {
+        return;
+      }
+    }
+  }
+
+  /** Scans all pages of the VM once; VM still. */
+  long scanAll() {
+    return scanner.scan(Integer.MAX_VALUE);
+  }
+
+  /** Compresses up to that many pages, cold or not; VM still. */
+  long compress(long pages) {
+    return cold.compress(pages);
+  }
+
+  /** Writes up to that many pages to the swap file, cold or not; VM still. */
+  long swapOut(long pages) {
+    return cold.swapOut(pages);
+  }
+}

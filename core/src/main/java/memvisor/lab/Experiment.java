@@ -1,7 +1,5 @@
 package memvisor.lab;
 
-import java.util.HashMap;
-import java.util.Map;
 import java.util.Optional;
 import memvisor.boot.BootRequest;
 import memvisor.host.HostMemory;
@@ -13,7 +11,6 @@ import memvisor.machine.TechniqueKind;
 import memvisor.machine.pc.PcConfiguration;
 import memvisor.machine.pc.PcMachine;
 import memvisor.tlb.TlbConfiguration;
-import memvisor.tlb.TlbCounters;
 
 /**
  * Runs the built-in guest and counts what happens in its measured section. The set-up before it
@@ -60,15 +57,9 @@ public final class Experiment {
   }
 
   private static String describe(RunOutcome outcome, StringBuilder console) {
-    return switch (outcome) {
-      case RunOutcome.DebugExit exit ->
-          exit.value() == 0 ? "ended" : "failed: " + console.toString().strip().replace('\n', ';');
-      case RunOutcome.PoweredOff off -> "powered off";
-      case RunOutcome.Reset reset -> "reset";
-      case RunOutcome.Died died -> "died: " + died.reason();
-      case RunOutcome.LimitReached limit -> "gave up at the time limit";
-      case RunOutcome.Stopped stopped -> "stopped";
-    };
+    return outcome instanceof RunOutcome.DebugExit exit && exit.value() != 0
+        ? "failed: " + console.toString().strip().replace('\n', ';')
+        : RunTally.describe(outcome);
   }
 
   private static String checksum(StringBuilder console) {
@@ -84,11 +75,8 @@ public final class Experiment {
   /** The measured section of one run. */
   private static final class Section {
     private Optional<PcMachine> machine = Optional.empty();
-    private TlbCounters tlb = new TlbCounters(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
-    private Map<ExitReason, Long> exits = Map.of();
-    private long instructions;
-    private long nanos;
-    private long tableFrames;
+    private RunTally begun = RunTally.NOTHING;
+    private RunTally counted = RunTally.NOTHING;
 
     void mark(int value) {
       machine.ifPresent(
@@ -102,48 +90,18 @@ public final class Experiment {
     }
 
     private void begin(PcMachine running) {
-      tlb = running.unit().counters();
-      exits = running.exits().counts();
-      instructions = running.instructions();
       running.setMeasured(true);
-      nanos = System.nanoTime();
+      begun = RunTally.of(running);
     }
 
     private void end(PcMachine running) {
-      nanos = System.nanoTime() - nanos;
+      // The marker's own OUT has been counted already, and is no part of the section.
+      counted = RunTally.of(running).since(begun).without(ExitReason.IO_INSTRUCTION);
       running.setMeasured(false);
-      instructions = running.instructions() - instructions;
-      tlb = running.unit().counters().since(tlb);
-      exits = difference(running.exits().counts(), exits);
-      tableFrames = running.technique().statistics().tableFrames();
-    }
-
-    private static Map<ExitReason, Long> difference(
-        Map<ExitReason, Long> now, Map<ExitReason, Long> before) {
-      Map<ExitReason, Long> difference = new HashMap<>();
-      now.forEach(
-          (reason, count) -> difference.put(reason, count - before.getOrDefault(reason, 0L)));
-      return difference;
     }
 
     RunResult result(Workload workload, TechniqueKind technique, String outcome, String check) {
-      Map<String, Long> named = new HashMap<>();
-      exits.forEach(
-          (reason, count) -> {
-            if (count != 0) {
-              named.put(reason.name(), count);
-            }
-          });
-      return new RunResult(
-          technique.word(),
-          workload.label(),
-          outcome,
-          instructions,
-          named,
-          tlb,
-          tableFrames,
-          nanos,
-          check);
+      return counted.result(technique.word(), workload.label(), outcome, check, Optional.empty());
     }
   }
 }

@@ -3,6 +3,9 @@ package memvisor.lab;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Optional;
+import memvisor.machine.GuestState;
+import memvisor.mmu.TechniqueStatistics;
 import memvisor.tlb.TlbCounters;
 
 /**
@@ -14,10 +17,12 @@ import memvisor.tlb.TlbCounters;
  * @param instructions guest instructions retired
  * @param exits VM exits by architectural reason, most frequent first
  * @param tlb what the translation hardware counted
- * @param tableFrames 4 KiB frames that the technique's own tables cost, at their most
+ * @param software the monitor's own walks of the guest's tables
+ * @param tableFrames 4 KiB frames that the technique's own tables cost at the end
  * @param wallNanos host time, in nanoseconds
  * @param check what the guest printed as its checksum, or a hash of its memory: equal for every
  *     technique, or something is wrong
+ * @param state the guest as its run left it, where it was looked at
  */
 public record RunResult(
     String technique,
@@ -26,9 +31,11 @@ public record RunResult(
     long instructions,
     Map<String, Long> exits,
     TlbCounters tlb,
+    SoftwareWalks software,
     long tableFrames,
     long wallNanos,
-    String check) {
+    String check,
+    Optional<GuestState> state) {
 
   /** Orders the exits by frequency. */
   public RunResult {
@@ -39,14 +46,41 @@ public record RunResult(
     exits = Collections.unmodifiableMap(sorted);
   }
 
+  /**
+   * Walks of the guest's tables that the monitor did, as part of handling exits.
+   *
+   * @param walks how many
+   * @param references entries read in them
+   */
+  public record SoftwareWalks(long walks, long references) {
+    /** None. */
+    public static final SoftwareWalks NONE = new SoftwareWalks(0, 0);
+
+    static SoftwareWalks of(TechniqueStatistics statistics) {
+      return new SoftwareWalks(
+          statistics.counter(TechniqueStatistics.SOFTWARE_WALKS),
+          statistics.counter(TechniqueStatistics.SOFTWARE_REFERENCES));
+    }
+
+    SoftwareWalks since(SoftwareWalks earlier) {
+      return new SoftwareWalks(walks - earlier.walks, references - earlier.references);
+    }
+  }
+
   /** Exits of every reason. */
   public long totalExits() {
     return exits.values().stream().mapToLong(Long::longValue).sum();
   }
 
-  /** Table entries read per walk, in both dimensions; 0 if nothing was walked. */
+  /**
+   * Table entries read per walk, in both dimensions; where the hardware walks nothing, per walk of
+   * the monitor; 0 if nothing was walked at all.
+   */
   public double referencesPerWalk() {
-    return tlb.walks() == 0 ? 0 : (double) tlb.allReferences() / tlb.walks();
+    if (tlb.walks() != 0) {
+      return (double) tlb.allReferences() / tlb.walks();
+    }
+    return software.walks() == 0 ? 0 : (double) software.references() / software.walks();
   }
 
   /** Guest instructions per second of host time, in millions. */

@@ -13,6 +13,8 @@ final class Counters {
   long emulatedAccesses;
   long mapped;
   long invalidations;
+  long softwareWalks;
+  long softwareReferences;
 
   SortedMap<String, Long> toMap() {
     SortedMap<String, Long> map = new TreeMap<>();
@@ -23,6 +25,8 @@ final class Counters {
     map.put("emulated-accesses", emulatedAccesses);
     map.put("repaired", mapped);
     map.put("host-invalidations", invalidations);
+    map.put(TechniqueStatistics.SOFTWARE_WALKS, softwareWalks);
+    map.put(TechniqueStatistics.SOFTWARE_REFERENCES, softwareReferences);
     return map;
   }
 

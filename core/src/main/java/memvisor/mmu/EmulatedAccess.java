@@ -16,9 +16,9 @@ final class EmulatedAccess {
   private final VmBacking backing;
   private final GuestWalk walk;
 
-  EmulatedAccess(VmBacking backing, PagingState guest) {
+  EmulatedAccess(VmBacking backing, PagingState guest, Counters counters) {
     this.backing = backing;
-    this.walk = new GuestWalk(backing, guest);
+    this.walk = new GuestWalk(backing, guest, counters);
   }
 
   GuestWalk walk() {

@@ -28,6 +28,7 @@ final class GuestWalk implements TableMemory {
   private final VmBacking backing;
   private final PagingState guest;
   private final Walker walker;
+  private final Counters counters;
   private final int[] above = new int[PagingFormat.LEVEL_LIMIT];
 
   private boolean paging;
@@ -35,10 +36,11 @@ final class GuestWalk implements TableMemory {
   private long gpa;
   private int errorCode;
 
-  GuestWalk(VmBacking backing, PagingState guest) {
+  GuestWalk(VmBacking backing, PagingState guest, Counters counters) {
     this.backing = backing;
     this.guest = guest;
     this.walker = new Walker(backing.machine(), this);
+    this.counters = counters;
   }
 
   /** Levels of the guest's tables: 0 (off), 2, 3 (PAE, its PDPTE registers included), 4 or 5. */
@@ -59,10 +61,13 @@ final class GuestWalk implements TableMemory {
       return true;
     }
     walker.load(guest);
+    long referencesBefore = walker.references();
     int outcome = walker.translate(gva, access);
     if (outcome == Walker.UNREACHABLE) {
       outcome = walkWithoutFlags(gva, access);
     }
+    counters.softwareWalks++;
+    counters.softwareReferences += walker.references() - referencesBefore;
     if (outcome != Walker.MAPPED) {
       int seen = outcome == Walker.UNREACHABLE ? Walker.MALFORMED : outcome;
       errorCode = AccessRules.of(guest).errorCode(access, seen);

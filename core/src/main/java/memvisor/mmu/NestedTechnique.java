@@ -81,7 +81,7 @@ public final class NestedTechnique implements Technique {
   public synchronized VcpuMmu attach(TranslationUnit unit, PagingState guest) {
     unit.nested(format, tables.root(), nextTag++);
     units.add(unit);
-    return new Mmu(new EmulatedAccess(backing, guest));
+    return new Mmu(new EmulatedAccess(backing, guest, counters));
   }
 
   @Override

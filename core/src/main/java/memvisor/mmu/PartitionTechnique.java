@@ -66,7 +66,7 @@ public final class PartitionTechnique implements Technique {
   public VcpuMmu attach(TranslationUnit unit, PagingState guest) {
     units.add(unit);
     unit.partition(baseHpa, limitBytes);
-    return new Mmu(new EmulatedAccess(backing, guest));
+    return new Mmu(new EmulatedAccess(backing, guest, counters));
   }
 
   /** Host memory takes a slice back only as a whole, when the VM ends: hardware forgets it all. */

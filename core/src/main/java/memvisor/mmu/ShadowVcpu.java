@@ -55,7 +55,7 @@ final class ShadowVcpu implements VcpuMmu {
     this.options = technique.options();
     this.unit = unit;
     this.guest = guest;
-    this.walk = new GuestWalk(backing, guest);
+    this.walk = new GuestWalk(backing, guest, counters);
     this.top = synthetic(4);
     this.directory = synthetic(3);
     this.root = top;

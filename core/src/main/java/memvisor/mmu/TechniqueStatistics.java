@@ -12,6 +12,12 @@ import java.util.TreeMap;
  * @param counters named counts, in alphabetical order; the names are stable and hyphenated
  */
 public record TechniqueStatistics(String name, long tableFrames, SortedMap<String, Long> counters) {
+  /** Counter: walks of the guest's tables by the monitor. */
+  public static final String SOFTWARE_WALKS = "software-walks";
+
+  /** Counter: entries of the guest's tables that the monitor read in those walks. */
+  public static final String SOFTWARE_REFERENCES = "software-references";
+
   /** Copies the counters. */
   public TechniqueStatistics {
     counters = Collections.unmodifiableSortedMap(new TreeMap<>(counters));

@@ -35,7 +35,7 @@ public final class TrapTechnique implements Technique {
   @Override
   public VcpuMmu attach(TranslationUnit unit, PagingState guest) {
     unit.trap();
-    return new Mmu(new EmulatedAccess(backing, guest));
+    return new Mmu(new EmulatedAccess(backing, guest, counters));
   }
 
   @Override

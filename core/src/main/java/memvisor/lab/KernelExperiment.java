@@ -1,0 +1,106 @@
+package memvisor.lab;
+
+import java.util.Optional;
+import java.util.concurrent.TimeUnit;
+import memvisor.boot.BootRequest;
+import memvisor.host.HostMemory;
+import memvisor.machine.ClockMode;
+import memvisor.machine.ConsoleLines;
+import memvisor.machine.GuestState;
+import memvisor.machine.RunOutcome;
+import memvisor.machine.TechniqueKind;
+import memvisor.machine.pc.PcConfiguration;
+import memvisor.machine.pc.PcMachine;
+import memvisor.tlb.TlbConfiguration;
+
+/**
+ * Runs a kernel of the user's from power-on to its end and counts what happens. Time is virtual and
+ * nobody types, so the run is the same under every technique, and so must be the guest it leaves.
+ */
+public final class KernelExperiment {
+  /** Room for a technique's tables beside guest memory. */
+  private static final long TABLES_BYTES = 128L << 20;
+
+  /** How long the guest runs before its observer hears of it again. */
+  private static final long OBSERVED_NANOS = TimeUnit.MILLISECONDS.toNanos(250);
+
+  private final BootRequest request;
+  private final PcConfiguration base;
+  private final boolean measured;
+  private final long maxNanos;
+
+  /**
+   * An experiment.
+   *
+   * @param request the kernel and what it is started with
+   * @param memoryBytes guest memory
+   * @param tlb geometry of the modelled TLBs and caches
+   * @param measured whether every access goes through the modelled TLB, which is slow; else those
+   *     that the vCPU's own translation cache answers are not counted
+   * @param maxNanos wall time after which a run is given up
+   */
+  public KernelExperiment(
+      BootRequest request,
+      long memoryBytes,
+      TlbConfiguration tlb,
+      boolean measured,
+      long maxNanos) {
+    this.request = request;
+    this.base =
+        PcConfiguration.of(memoryBytes, TechniqueKind.NESTED, ClockMode.VIRTUAL).withTlb(tlb);
+    this.measured = measured;
+    this.maxNanos = maxNanos;
+  }
+
+  /** Hears of a run while it lasts. */
+  @FunctionalInterface
+  public interface Observer {
+    /**
+     * The run has come this far.
+     *
+     * @param instructions retired so far
+     * @param lastLine the last whole line that the guest printed, or an empty text
+     */
+    void progressed(long instructions, String lastLine);
+  }
+
+  /**
+   * Runs the kernel under one technique; the machine's own time limit ends a kernel that never
+   * does.
+   *
+   * @throws memvisor.boot.BootException if the kernel is damaged or does not fit
+   * @throws memvisor.host.HostMemoryException if there is not enough memory for the guest
+   */
+  public RunResult run(TechniqueKind technique, Observer observer) {
+    long memoryBytes = base.memoryBytes();
+    ConsoleLines console = new ConsoleLines();
+    // A partition takes one run of frames, which starts at a multiple of its size.
+    try (HostMemory host = HostMemory.create(4 * Long.highestOneBit(memoryBytes) + TABLES_BYTES);
+        PcMachine machine =
+            new PcMachine(base.withTechnique(technique), host, console, value -> {})) {
+      machine.boot(request);
+      machine.setMeasured(measured);
+      RunTally begun = RunTally.of(machine);
+      RunOutcome outcome = runToEnd(machine, console, observer);
+      RunTally counted = RunTally.of(machine).since(begun);
+      GuestState state = machine.state();
+      String ended = console.panic().orElseGet(() -> RunTally.describe(outcome));
+      return counted.result(
+          technique.word(), "kernel", ended, state.ramSha256(), Optional.of(state));
+    }
+  }
+
+  private RunOutcome runToEnd(PcMachine machine, ConsoleLines console, Observer observer) {
+    long last = System.nanoTime() + maxNanos;
+    while (true) {
+      long left = last - System.nanoTime();
+      RunOutcome outcome = machine.run(Long.MAX_VALUE, Math.min(OBSERVED_NANOS, left));
+      if (!(outcome instanceof RunOutcome.LimitReached)
+          || left <= OBSERVED_NANOS
+          || console.isPanicOver()) {
+        return outcome;
+      }
+      observer.progressed(machine.instructions(), console.lastLine());
+    }
+  }
+}

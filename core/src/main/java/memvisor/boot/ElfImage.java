@@ -13,6 +13,7 @@ public final class ElfImage {
   private static final int XEN_ELFNOTE_PHYS32_ENTRY = 18;
 
   private static final int PT_LOAD = 1;
+  private static final int PT_INTERP = 3;
   private static final int PT_NOTE = 4;
   private static final int EM_386 = 3;
   private static final int EM_X86_64 = 62;
@@ -95,6 +96,9 @@ public final class ElfImage {
                 file.u32(at + 16, "p_filesz"),
                 file.u32(at + 12, "p_paddr"),
                 file.u32(at + 20, "p_memsz"));
+    if (type == PT_INTERP) {
+      throw file.error("is a program for an operating system, not a kernel: it asks for a loader");
+    }
     if (type == PT_LOAD && segment.memoryBytes != 0) {
       addSegment(segment);
     } else if (type == PT_NOTE) {

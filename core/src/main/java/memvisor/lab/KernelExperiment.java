@@ -24,33 +24,35 @@ public final class KernelExperiment {
   /** How long the guest runs before its observer hears of it again. */
   private static final long OBSERVED_NANOS = TimeUnit.MILLISECONDS.toNanos(250);
 
-  private final BootRequest request;
-  private final PcConfiguration base;
+  private final Guest guest;
+  private final TlbConfiguration tlb;
   private final boolean measured;
   private final long maxNanos;
 
   /**
    * An experiment.
    *
-   * @param request the kernel and what it is started with
-   * @param memoryBytes guest memory
+   * @param guest what is booted
    * @param tlb geometry of the modelled TLBs and caches
    * @param measured whether every access goes through the modelled TLB, which is slow; else those
    *     that the vCPU's own translation cache answers are not counted
    * @param maxNanos wall time after which a run is given up
    */
-  public KernelExperiment(
-      BootRequest request,
-      long memoryBytes,
-      TlbConfiguration tlb,
-      boolean measured,
-      long maxNanos) {
-    this.request = request;
-    this.base =
-        PcConfiguration.of(memoryBytes, TechniqueKind.NESTED, ClockMode.VIRTUAL).withTlb(tlb);
+  public KernelExperiment(Guest guest, TlbConfiguration tlb, boolean measured, long maxNanos) {
+    this.guest = guest;
+    this.tlb = tlb;
     this.measured = measured;
     this.maxNanos = maxNanos;
   }
+
+  /**
+   * A guest to boot.
+   *
+   * @param name what results call it
+   * @param request the kernel and what it is started with
+   * @param memoryBytes guest memory
+   */
+  public record Guest(String name, BootRequest request, long memoryBytes) {}
 
   /** Hears of a run while it lasts. */
   @FunctionalInterface
@@ -65,28 +67,28 @@ public final class KernelExperiment {
   }
 
   /**
-   * Runs the kernel under one technique; the machine's own time limit ends a kernel that never
-   * does.
+   * Runs the kernel under one technique.
    *
    * @throws memvisor.boot.BootException if the kernel is damaged or does not fit
    * @throws memvisor.host.HostMemoryException if there is not enough memory for the guest
    */
   public RunResult run(TechniqueKind technique, Observer observer) {
-    long memoryBytes = base.memoryBytes();
+    long memoryBytes = guest.memoryBytes();
+    PcConfiguration pc = PcConfiguration.of(memoryBytes, technique, ClockMode.VIRTUAL).withTlb(tlb);
     ConsoleLines console = new ConsoleLines();
     // A partition takes one run of frames, which starts at a multiple of its size.
     try (HostMemory host = HostMemory.create(4 * Long.highestOneBit(memoryBytes) + TABLES_BYTES);
         PcMachine machine =
-            new PcMachine(base.withTechnique(technique), host, console, value -> {})) {
-      machine.boot(request);
+            new PcMachine(pc, host, console, value -> {})) {
+      machine.boot(guest.request());
       machine.setMeasured(measured);
       RunTally begun = RunTally.of(machine);
       RunOutcome outcome = runToEnd(machine, console, observer);
       RunTally counted = RunTally.of(machine).since(begun);
       GuestState state = machine.state();
-      String ended = console.panic().orElseGet(() -> RunTally.describe(outcome));
+      String ended = console.panic().map(said -> "panicked: " + said).orElseGet(() -> RunTally.describe(outcome));
       return counted.result(
-          technique.word(), "kernel", ended, state.ramSha256(), Optional.of(state));
+          technique.word(), guest.name(), ended, state.ramSha256(), Optional.of(state));
     }
   }
 

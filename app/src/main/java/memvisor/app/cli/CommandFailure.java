@@ -5,6 +5,9 @@ package memvisor.app.cli;
  * output: one sentence that says what to do.
  */
 public final class CommandFailure extends RuntimeException {
+  /** The status of a command line that cannot be carried out as it stands. */
+  public static final int USAGE = 2;
+
   private final int exitStatus;
 
   /** Fails with exit status 1. */

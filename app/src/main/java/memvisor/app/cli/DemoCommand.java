@@ -1,6 +1,5 @@
 package memvisor.app.cli;
 
-import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -12,8 +11,6 @@ import memvisor.machine.TechniqueKind;
 import memvisor.tlb.TlbConfiguration;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
-import picocli.CommandLine.Model.CommandSpec;
-import picocli.CommandLine.Spec;
 
 /** {@code memvisor demo}: every workload of the built-in guest under every technique. */
 @Command(
@@ -38,12 +35,14 @@ final class DemoCommand implements Runnable {
   /** Long enough for any run on a slow machine; a run that takes longer hangs. */
   static final long RUN_LIMIT_NANOS = 300_000_000_000L;
 
-  @Spec private CommandSpec spec = CommandSpec.create();
+  private static final Optional<Path> PAGE = Optional.of(Path.of("memvisor-demo.html"));
+
   @Mixin private LabOptions lab = new LabOptions();
 
   @Override
   public void run() {
     lab.model();
+    lab.requireWritable(PAGE);
     Progress progress = Progress.onStandardError();
     Experiment experiment = new Experiment(TlbConfiguration.DEFAULT, RUN_LIMIT_NANOS);
     List<RunResult> runs = new ArrayList<>();
@@ -53,12 +52,11 @@ final class DemoCommand implements Runnable {
         runs.add(experiment.run(workload, workload.defaults(), technique));
       }
     }
-    PrintWriter out = spec.commandLine().getOut();
     lab.report(
-        out,
-        "Memory virtualization compared: the built-in guest under every technique",
-        runs,
-        Optional.of(Path.of("memvisor-demo.html")));
-    LabOptions.requireSound(runs);
+        new LabOptions.Results(
+            "Memory virtualization compared: the built-in guest under every technique",
+            runs,
+            List.of(CompareCommand.MEASURED)),
+        PAGE);
   }
 }

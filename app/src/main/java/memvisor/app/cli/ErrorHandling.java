@@ -5,6 +5,7 @@ import java.io.PrintWriter;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.FileSystemException;
 import java.nio.file.NoSuchFileException;
+import java.util.List;
 import java.util.function.BooleanSupplier;
 import picocli.CommandLine;
 import picocli.CommandLine.IExecutionExceptionHandler;
@@ -15,8 +16,6 @@ import picocli.CommandLine.UnmatchedArgumentException;
 
 /** Turns every failure into one sentence and an exit status; a stack trace only on request. */
 final class ErrorHandling implements IParameterExceptionHandler, IExecutionExceptionHandler {
-  private static final int USAGE_STATUS = 2;
-
   private final BooleanSupplier debug;
 
   ErrorHandling(BooleanSupplier debug) {
@@ -26,12 +25,22 @@ final class ErrorHandling implements IParameterExceptionHandler, IExecutionExcep
   @Override
   public int handleParseException(ParameterException failure, String[] arguments) {
     CommandLine command = failure.getCommandLine();
-    PrintWriter err = command.getErr();
-    err.println("memvisor: " + oneSentence(String.valueOf(failure.getMessage())));
-    if (!UnmatchedArgumentException.printSuggestions(failure, err)) {
-      err.println("Try: " + command.getCommandSpec().qualifiedName() + " --help");
+    command
+        .getErr()
+        .printf(
+            "memvisor: %s (%s)%n",
+            oneSentence(String.valueOf(failure.getMessage())), hint(failure, command));
+    return CommandFailure.USAGE;
+  }
+
+  private static String hint(ParameterException failure, CommandLine command) {
+    if (failure instanceof UnmatchedArgumentException unmatched) {
+      List<String> similar = unmatched.getSuggestions();
+      if (!similar.isEmpty()) {
+        return "did you mean " + similar.getFirst() + "?";
+      }
     }
-    return USAGE_STATUS;
+    return "see " + command.getCommandSpec().qualifiedName() + " --help";
   }
 
   @Override
@@ -61,7 +70,7 @@ final class ErrorHandling implements IParameterExceptionHandler, IExecutionExcep
       case NoSuchFileException missing -> "there is no file " + missing.getFile();
       case AccessDeniedException denied -> "no permission for " + denied.getFile();
       case FileSystemException file -> file.getFile() + ": " + reason(file);
-      default -> oneSentence(failure.toString());
+      default -> oneSentence(String.valueOf(failure.getMessage()));
     };
   }
 

@@ -3,7 +3,6 @@ package memvisor.app.cli;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -12,8 +11,7 @@ import java.util.Set;
 import memvisor.app.cli.report.Findings;
 import memvisor.app.cli.report.HtmlReport;
 import memvisor.app.cli.report.JsonReport;
-import memvisor.app.cli.report.Metric;
-import memvisor.app.cli.report.TextTable;
+import memvisor.app.cli.report.TextReport;
 import memvisor.lab.CycleModel;
 import memvisor.lab.RunResult;
 import picocli.CommandLine.Model.CommandSpec;
@@ -72,86 +70,58 @@ final class LabOptions {
     }
   }
 
+  /** Fails if a report asked for cannot be written, before anything is run. */
+  void requireWritable(Optional<Path> fallback) {
+    OutputFile.requireWritable("--html", html.or(() -> fallback));
+    OutputFile.requireWritable("--json", json);
+  }
+
   /**
    * Prints and writes the results; with {@code fallback} a page is written even if not asked for.
    */
-  void report(PrintWriter out, String title, List<RunResult> runs, Optional<Path> fallback) {
+  void report(Results results, Optional<Path> fallback) {
     CycleModel model = model();
-    out.print(table(runs, model));
-    out.println();
-    runs.stream()
-        .map(RunResult::workload)
-        .distinct()
-        .forEach(
-            workload ->
-                out.println(
-                    Findings.of(
-                        workload,
-                        runs.stream().filter(run -> run.workload().equals(workload)).toList(),
-                        model)));
+    PrintWriter out = mixee.commandLine().getOut();
+    out.print(new TextReport(results.runs(), model).render(results.notes()));
     try {
       Optional<Path> page = html.or(() -> fallback);
       if (page.isPresent()) {
-        new HtmlReport(title, runs, model).write(page.get());
+        new HtmlReport(results.title(), results.runs(), model, results.notes()).write(page.get());
         out.println();
         out.println("Report with plots: " + page.get().toAbsolutePath().normalize());
       }
       if (json.isPresent()) {
-        JsonReport.write(json.get(), runs, model);
+        JsonReport.write(json.get(), results.runs(), model, results.notes());
       }
     } catch (IOException failure) {
       throw new CommandFailure("cannot write the report: " + ErrorHandling.describe(failure) + ".");
     }
     out.flush();
+    requireSound(results.runs());
   }
 
-  private static String table(List<RunResult> runs, CycleModel model) {
-    List<Metric> metrics = Metric.all(model);
-    List<String> heading = new ArrayList<>(List.of("workload", "technique", "instructions"));
-    metrics.forEach(metric -> heading.add(metric.name()));
-    heading.add("exits by reason");
-    TextTable table = new TextTable(2, heading);
-    String last = "";
-    for (RunResult run : runs) {
-      List<String> row = new ArrayList<>();
-      row.add(run.workload().equals(last) ? "" : run.workload());
-      row.add(run.technique());
-      row.add(Metric.format(run.instructions()));
-      metrics.forEach(metric -> row.add(metric.text(run)));
-      row.add(mostFrequent(run));
-      table.add(row);
-      last = run.workload();
-    }
-    return table.toString();
-  }
+  /**
+   * What a comparison found.
+   *
+   * @param notes sentences on how to read the numbers
+   */
+  record Results(String title, List<RunResult> runs, List<String> notes) {}
 
-  private static String mostFrequent(RunResult run) {
-    return run.exits().entrySet().stream()
-        .limit(2)
-        .map(exit -> exit.getKey() + " " + Metric.format(exit.getValue()))
-        .reduce((a, b) -> a + ", " + b)
-        .orElse("none");
-  }
-
-  /** Fails if a run did not end as it should or the checksums differ. */
-  static void requireSound(List<RunResult> runs) {
+  /** Fails if a run did not end as it should or the techniques disagree. */
+  private static void requireSound(List<RunResult> runs) {
     for (RunResult run : runs) {
       if (!run.outcome().equals("ended") && !run.outcome().equals("powered off")) {
         throw new CommandFailure(
             "%s under %s: %s.".formatted(run.workload(), run.technique(), run.outcome()), 3);
       }
-      for (RunResult other : runs) {
-        if (other.workload().equals(run.workload()) && !other.check().equals(run.check())) {
-          throw new CommandFailure(
-              "%s gives %s under %s but %s under %s: one of them is wrong, please report it."
-                  .formatted(
-                      run.workload(),
-                      run.check(),
-                      run.technique(),
-                      other.check(),
-                      other.technique()),
-              3);
-        }
+    }
+    for (String workload : runs.stream().map(RunResult::workload).distinct().toList()) {
+      if (!Findings.agree(
+          runs.stream().filter(run -> run.workload().equals(workload)).toList())) {
+        throw new CommandFailure(
+            "the techniques disagree on %s: one of them is wrong, please report it."
+                .formatted(workload),
+            3);
       }
     }
   }

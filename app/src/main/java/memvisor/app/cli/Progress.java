@@ -9,9 +9,13 @@ import java.io.PrintStream;
 public final class Progress {
   private static final String CLEAR_TO_END_OF_LINE = "\u001b[K";
 
+  /** How often a log gets a line about a long step. */
+  private static final long NOTE_NANOS = 10_000_000_000L;
+
   private final PrintStream out;
   private final boolean terminal;
   private boolean unfinishedLine;
+  private long lastNote;
 
   private Progress(PrintStream out, boolean terminal) {
     this.out = out;
@@ -27,6 +31,7 @@ public final class Progress {
   public void step(String text) {
     endLine();
     out.println(text);
+    lastNote = System.nanoTime();
   }
 
   /** Shows how far the current step is; only a terminal sees it. */
@@ -38,6 +43,18 @@ public final class Progress {
     out.print("\r" + text + " " + percent + " %" + CLEAR_TO_END_OF_LINE);
     out.flush();
     unfinishedLine = true;
+  }
+
+  /** Shows how far the current step is, where no total is known: now and then, or in place. */
+  public void note(String text) {
+    if (terminal) {
+      out.print("\r" + text + CLEAR_TO_END_OF_LINE);
+      out.flush();
+      unfinishedLine = true;
+    } else if (System.nanoTime() - lastNote > NOTE_NANOS) {
+      out.println(text);
+      lastNote = System.nanoTime();
+    }
   }
 
   /** Ends a line that {@link #share} left open. */

@@ -24,6 +24,9 @@ final class Quantities {
       }
       int shift = "KMGT".indexOf(matcher.group(2).isEmpty() ? "?" : matcher.group(2)) + 1;
       long number = Long.parseLong(matcher.group(1));
+      if (number == 0) {
+        throw new TypeConversionException("a guest needs memory: give a size like 256M or 1G");
+      }
       long bytes = number << 10 * shift;
       if (bytes >> 10 * shift != number || bytes < 0) {
         throw new TypeConversionException("'" + text + "' is larger than any memory");
@@ -41,6 +44,9 @@ final class Quantities {
         throw new TypeConversionException("give a time like 120s or 2m, not '" + text + "'");
       }
       long number = Long.parseLong(matcher.group(1));
+      if (number == 0) {
+        throw new TypeConversionException("give a time longer than nothing, like 120s");
+      }
       return switch (matcher.group(2) == null ? "s" : matcher.group(2)) {
         case "ms" -> Duration.ofMillis(number);
         case "m" -> Duration.ofMinutes(number);

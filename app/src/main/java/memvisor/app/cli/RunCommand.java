@@ -1,7 +1,6 @@
 package memvisor.app.cli;
 
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Map;
@@ -51,30 +50,13 @@ final class RunCommand implements Callable<Integer> {
 
   @Spec private CommandSpec spec = CommandSpec.create();
 
-  @Option(
-      names = "--kernel",
-      paramLabel = "K",
-      description = "A bzImage, ELF or multiboot kernel (default: the built-in guest).")
-  private Optional<Path> kernel = Optional.empty();
-
-  @Option(names = "--initrd", paramLabel = "I", description = "An initial RAM disk.")
-  private Optional<Path> initrd = Optional.empty();
-
-  @Option(names = "--append", paramLabel = "S", description = "The kernel's command line.")
-  private String append = "";
-
-  @Option(
-      names = "--memory",
-      paramLabel = "SIZE",
-      defaultValue = "256M",
-      converter = Quantities.SizeConverter.class,
-      description = "Guest memory. Default: ${DEFAULT-VALUE}.")
-  private long memoryBytes;
+  @Mixin private KernelOptions guest = new KernelOptions();
 
   @Option(
       names = "--mmu",
       paramLabel = "TECHNIQUE",
       defaultValue = "nested",
+      converter = TechniqueConverter.class,
       description = "nested, shadow, partition or trap. Default: ${DEFAULT-VALUE}.")
   private TechniqueKind technique = TechniqueKind.NESTED;
 
@@ -117,8 +99,10 @@ final class RunCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException {
+    OutputFile.requireWritable("--stats", stats);
     BootRequest request = request();
-    PcConfiguration configuration = pc.apply(PcConfiguration.of(memoryBytes, technique, clock));
+    PcConfiguration configuration =
+        pc.apply(PcConfiguration.of(guest.memoryBytes(), technique, clock));
     if (clock == ClockMode.REAL) {
       configuration = configuration.withEpochSeconds(System.currentTimeMillis() / 1000);
     }
@@ -150,16 +134,10 @@ final class RunCommand implements Callable<Integer> {
     return timeout.map(Duration::toNanos).orElse(Long.MAX_VALUE / 2);
   }
 
-  private BootRequest request() throws IOException {
-    if (kernel.isEmpty()) {
-      if (initrd.isPresent() || !append.isEmpty()) {
-        throw new ParameterException(
-            spec.commandLine(), "--initrd and --append belong to a kernel: name one with --kernel");
-      }
-      return BootRequest.of(BuiltinGuest.image(workload, workload.defaults()));
-    }
-    BootRequest request = BootRequest.of(Files.readAllBytes(kernel.get())).withCommandLine(append);
-    return initrd.isPresent() ? request.withInitrd(Files.readAllBytes(initrd.get())) : request;
+  private BootRequest request() {
+    return guest
+        .request()
+        .orElseGet(() -> BootRequest.of(BuiltinGuest.image(workload, workload.defaults())));
   }
 
   private GuestRun.Report run(PcConfiguration configuration, BootRequest request, long nanos) {
@@ -168,7 +146,9 @@ final class RunCommand implements Callable<Integer> {
     } catch (IllegalArgumentException impossible) {
       throw new ParameterException(
           spec.commandLine(), String.valueOf(impossible.getMessage()), impossible);
-    } catch (BootException | HostMemoryException failure) {
+    } catch (BootException unusable) {
+      throw new CommandFailure(String.valueOf(unusable.getMessage()), CommandFailure.USAGE);
+    } catch (HostMemoryException failure) {
       throw new CommandFailure(String.valueOf(failure.getMessage()));
     }
   }
@@ -211,7 +191,7 @@ final class RunCommand implements Callable<Integer> {
     Map<String, Object> root =
         JsonReport.ordered(
             "technique", technique.word(),
-            "memoryBytes", memoryBytes,
+            "memoryBytes", guest.memoryBytes(),
             "outcome", report.outcome().getClass().getSimpleName(),
             "instructions", report.instructions(),
             "wallNanos", report.wallNanos(),

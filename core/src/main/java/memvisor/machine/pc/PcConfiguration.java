@@ -71,12 +71,6 @@ public record PcConfiguration(
     return with(draft -> draft.cpu = newCpu);
   }
 
-  /** The same under another technique. */
-  public PcConfiguration withTechnique(TechniqueKind newTechnique) {
-    return new PcConfiguration(
-        memoryBytes, newTechnique, cpu, clock, tlb, hugePages, nestedFiveLevels, npt, epochSeconds);
-  }
-
   /** The same with another TLB geometry. */
   public PcConfiguration withTlb(TlbConfiguration newTlb) {
     return with(draft -> draft.tlb = newTlb);

@@ -67,7 +67,8 @@ public final class MonitorServer implements AutoCloseable {
       return server;
     } catch (IOException e) {
       throw new CommandFailure(
-          "the monitor cannot listen at %s: %s; name another path".formatted(path, e.getMessage()));
+          "the monitor cannot listen at %s: %s; name another path".formatted(path, e.getMessage()),
+          CommandFailure.USAGE);
     }
   }
 
@@ -77,11 +78,12 @@ public final class MonitorServer implements AutoCloseable {
     }
     if (((int) Files.getAttribute(path, "unix:mode", LinkOption.NOFOLLOW_LINKS) & FILE_TYPE)
         != SOCKET_TYPE) {
-      throw new CommandFailure(path + " exists and is not a socket: name another path");
+      throw new CommandFailure(path + " exists and is not a socket: name another path", CommandFailure.USAGE);
     }
     try (SocketChannel probe = SocketChannel.open(address)) {
       throw new CommandFailure(
-          "another program listens at %s: name another path".formatted(probe.getRemoteAddress()));
+          "another program listens at %s: name another path".formatted(probe.getRemoteAddress()),
+          CommandFailure.USAGE);
     } catch (ConnectException refused) {
       Files.delete(path);
     }

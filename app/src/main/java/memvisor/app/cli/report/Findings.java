@@ -26,8 +26,13 @@ public final class Findings {
             .collect(Collectors.joining(", "));
     String sentence =
         "%s: cheapest under %s; %s.".formatted(workload, ordered.getFirst().technique(), others);
-    boolean agree = runs.stream().map(RunResult::check).distinct().count() == 1;
-    return agree ? sentence : sentence + " THE TECHNIQUES DISAGREE: the checksums differ.";
+    return agree(runs) ? sentence : sentence + " THE TECHNIQUES DISAGREE: the checksums differ.";
+  }
+
+  /** Whether the guest came to the same result in all {@code runs}. */
+  public static boolean agree(List<RunResult> runs) {
+    return runs.stream().map(RunResult::check).distinct().count() == 1
+        && runs.stream().map(RunResult::state).distinct().count() == 1;
   }
 
   private static String times(double ratio) {

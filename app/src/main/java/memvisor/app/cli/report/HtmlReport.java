@@ -16,16 +16,18 @@ public final class HtmlReport {
   private final String title;
   private final List<RunResult> runs;
   private final CycleModel model;
+  private final List<String> notes;
   private final List<Metric> metrics;
   private final List<String> techniques;
   private final List<String> workloads;
   private final StringBuilder html = new StringBuilder();
 
-  /** A report on {@code runs}, in the order given. */
-  public HtmlReport(String title, List<RunResult> runs, CycleModel model) {
+  /** A report on {@code runs}, in the order given; {@code notes} say how to read it. */
+  public HtmlReport(String title, List<RunResult> runs, CycleModel model, List<String> notes) {
     this.title = title;
     this.runs = List.copyOf(runs);
     this.model = model;
+    this.notes = List.copyOf(notes);
     this.metrics = Metric.all(model);
     this.techniques = runs.stream().map(RunResult::technique).distinct().toList();
     this.workloads = runs.stream().map(RunResult::workload).distinct().toList();
@@ -42,6 +44,7 @@ public final class HtmlReport {
         .append("<title>" + escape(title) + "</title>\n<style>\n" + style() + "</style>\n</head>\n")
         .append("<body>\n<main>\n<h1>" + escape(title) + "</h1>\n");
     findings();
+    notes.forEach(note -> html.append("<p>" + escape(note) + "</p>\n"));
     legend();
     for (Metric metric : metrics) {
       figure(metric);

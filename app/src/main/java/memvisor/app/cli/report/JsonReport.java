@@ -20,8 +20,10 @@ public final class JsonReport {
   private JsonReport() {}
 
   /** Writes a comparison. */
-  public static void write(Path file, List<RunResult> runs, CycleModel model) throws IOException {
+  public static void write(Path file, List<RunResult> runs, CycleModel model, List<String> notes)
+      throws IOException {
     Map<String, Object> root = new LinkedHashMap<>();
+    root.put("notes", notes);
     root.put(
         "cycleModel",
         ordered(
@@ -50,9 +52,20 @@ public final class JsonReport {
             "exits", run.totalExits(),
             "exitsByReason", run.exits(),
             "referencesPerWalk", run.referencesPerWalk(),
+            "softwareWalks", run.software().walks(),
+            "softwareReferences", run.software().references(),
             "tableFrames", run.tableFrames(),
             "wallNanos", run.wallNanos(),
             "check", run.check());
+    run.state()
+        .ifPresent(
+            state ->
+                map.put(
+                    "finalState",
+                    ordered(
+                        "instructions", state.instructions(),
+                        "registersHash", Long.toHexString(state.registersHash()),
+                        "ramSha256", state.ramSha256())));
     map.put("tlb", describe(run.tlb()));
     return map;
   }

@@ -29,17 +29,17 @@ public record Metric(
             "exits", "How often the guest stopped for the monitor.", true, RunResult::totalExits),
         new Metric(
             "TLB misses",
-            "Translations that no TLB answered, so that tables were walked.",
+            "Translations that no TLB answered, so that the hardware walked tables; trap has no TLB.",
             true,
             run -> run.tlb().walks()),
         new Metric(
             "refs/walk",
-            "Table entries read per walk; 24 is a cold walk of four levels over four.",
+            "Table entries read per walk; 24 is a cold walk of four levels over four. Trap: in the monitor's walks.",
             false,
             RunResult::referencesPerWalk),
         new Metric(
             "table frames",
-            "4 KiB frames that the technique's own tables took.",
+            "4 KiB frames that the technique's own tables take.",
             true,
             RunResult::tableFrames),
         new Metric(

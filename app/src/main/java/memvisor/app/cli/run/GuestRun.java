@@ -130,7 +130,9 @@ public final class GuestRun {
     while (true) {
       long left = maxNanos - (System.nanoTime() - started);
       RunOutcome outcome = machine.run(Long.MAX_VALUE, Math.min(step, left));
-      console.flush();
+      if (!console.flush()) {
+        return new RunOutcome.Stopped();
+      }
       boolean onlyAStep = outcome instanceof RunOutcome.LimitReached && left > step;
       if (!onlyAStep) {
         return outcome;

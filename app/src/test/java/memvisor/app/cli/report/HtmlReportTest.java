@@ -8,6 +8,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import javax.xml.parsers.DocumentBuilderFactory;
 import memvisor.lab.CycleModel;
 import memvisor.lab.RunResult;
@@ -43,9 +44,11 @@ final class HtmlReportTest {
         1_000_000,
         exits,
         tlb,
+        RunResult.SoftwareWalks.NONE,
         10 + scale,
         50_000_000L * scale,
-        check);
+        check,
+        Optional.empty());
   }
 
   static List<RunResult> sample() {
@@ -63,7 +66,7 @@ final class HtmlReportTest {
   @Test
   void thePageIsWellFormedAndNeedsNothingElse(@TempDir Path folder) throws Exception {
     Path file = folder.resolve("report.html");
-    new HtmlReport("Four <techniques> & more", sample(), CycleModel.DEFAULT).write(file);
+    new HtmlReport("Four <techniques> & more", sample(), CycleModel.DEFAULT, List.of()).write(file);
     String html = Files.readString(file);
     assertThat(html).doesNotContain("http:", "https:", "<script", "url(", "@import");
     Document page =
@@ -81,8 +84,8 @@ final class HtmlReportTest {
   @Test
   void aRunWithoutWalksOrExitsIsDrawnToo() {
     TlbCounters none = new TlbCounters(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
-    RunResult empty = new RunResult("nested", "copy", "ended", 0, Map.of(), none, 0, 0, "");
-    assertThat(new HtmlReport("Empty", List.of(empty), CycleModel.DEFAULT).render())
+    RunResult empty = new RunResult("nested", "copy", "ended", 0, Map.of(), none, RunResult.SoftwareWalks.NONE, 0, 0, "", Optional.empty());
+    assertThat(new HtmlReport("Empty", List.of(empty), CycleModel.DEFAULT, List.of()).render())
         .doesNotContain("NaN", "Infinity");
   }
 
@@ -97,6 +100,6 @@ final class HtmlReportTest {
 
   /** Writes the sample where a person can look at it. */
   public static void main(String[] arguments) throws Exception {
-    new HtmlReport("Sample", sample(), CycleModel.DEFAULT).write(Path.of(arguments[0]));
+    new HtmlReport("Sample", sample(), CycleModel.DEFAULT, List.of()).write(Path.of(arguments[0]));
   }
 }

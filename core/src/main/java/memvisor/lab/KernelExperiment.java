@@ -78,15 +78,18 @@ public final class KernelExperiment {
     ConsoleLines console = new ConsoleLines();
     // A partition takes one run of frames, which starts at a multiple of its size.
     try (HostMemory host = HostMemory.create(4 * Long.highestOneBit(memoryBytes) + TABLES_BYTES);
-        PcMachine machine =
-            new PcMachine(pc, host, console, value -> {})) {
+        PcMachine machine = new PcMachine(pc, host, console, value -> {})) {
       machine.boot(guest.request());
       machine.setMeasured(measured);
       RunTally begun = RunTally.of(machine);
       RunOutcome outcome = runToEnd(machine, console, observer);
       RunTally counted = RunTally.of(machine).since(begun);
       GuestState state = machine.state();
-      String ended = console.panic().map(said -> "panicked: " + said).orElseGet(() -> RunTally.describe(outcome));
+      String ended =
+          console
+              .panic()
+              .map(said -> "panicked: " + said)
+              .orElseGet(() -> RunTally.describe(outcome));
       return counted.result(
           technique.word(), guest.name(), ended, state.ramSha256(), Optional.of(state));
     }

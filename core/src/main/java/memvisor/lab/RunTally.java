@@ -66,11 +66,7 @@ record RunTally(
   }
 
   RunResult result(
-      String technique,
-      String workload,
-      String outcome,
-      String check,
-      Optional<GuestState> state) {
+      String technique, String workload, String outcome, String check, Optional<GuestState> state) {
     return new RunResult(
         technique,
         workload,

@@ -116,8 +116,7 @@ final class LabOptions {
       }
     }
     for (String workload : runs.stream().map(RunResult::workload).distinct().toList()) {
-      if (!Findings.agree(
-          runs.stream().filter(run -> run.workload().equals(workload)).toList())) {
+      if (!Findings.agree(runs.stream().filter(run -> run.workload().equals(workload)).toList())) {
         throw new CommandFailure(
             "the techniques disagree on %s: one of them is wrong, please report it."
                 .formatted(workload),

@@ -78,7 +78,8 @@ public final class MonitorServer implements AutoCloseable {
     }
     if (((int) Files.getAttribute(path, "unix:mode", LinkOption.NOFOLLOW_LINKS) & FILE_TYPE)
         != SOCKET_TYPE) {
-      throw new CommandFailure(path + " exists and is not a socket: name another path", CommandFailure.USAGE);
+      throw new CommandFailure(
+          path + " exists and is not a socket: name another path", CommandFailure.USAGE);
     }
     try (SocketChannel probe = SocketChannel.open(address)) {
       throw new CommandFailure(

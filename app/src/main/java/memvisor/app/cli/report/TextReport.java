@@ -7,7 +7,10 @@ import java.util.stream.Collectors;
 import memvisor.lab.CycleModel;
 import memvisor.lab.RunResult;
 
-/** A comparison for the terminal, at most some 80 columns wide: a block for each workload. */
+/**
+ * A comparison for the terminal, 80 columns wide unless numbers are huge: a block for each
+ * workload.
+ */
 public final class TextReport {
   private static final int WIDTH = 80;
   private static final String INDENT = "  ";
@@ -25,8 +28,7 @@ public final class TextReport {
   public String render(List<String> notes) {
     StringBuilder text = new StringBuilder();
     for (String workload : runs.stream().map(RunResult::workload).distinct().toList()) {
-      block(
-          text, workload, runs.stream().filter(run -> run.workload().equals(workload)).toList());
+      block(text, workload, runs.stream().filter(run -> run.workload().equals(workload)).toList());
     }
     wrap(text, "", prices());
     notes.forEach(note -> wrap(text, "", note));
@@ -37,7 +39,7 @@ public final class TextReport {
     text.append(workload).append(": ").append(instructions(own)).append('\n');
     List<Metric> metrics = Metric.all(model);
     List<String> heading = new ArrayList<>(List.of(INDENT + "technique"));
-    metrics.forEach(metric -> heading.add(metric.name()));
+    metrics.forEach(metric -> heading.add(metric.heading()));
     TextTable table = new TextTable(1, heading);
     for (RunResult run : own) {
       List<String> row = new ArrayList<>(List.of(INDENT + run.technique()));
@@ -73,8 +75,8 @@ public final class TextReport {
   private String prices() {
     return String.format(
         Locale.ROOT,
-        "Modelled cycles: instruction %s, second-level TLB hit %s, table entry read %s, exit and"
-            + " entry %s, handling an exit %s (--cycles changes them).",
+        "Cycles are modelled: instruction %s, second-level TLB hit %s, table entry read %s, exit and"
+            + " entry %s, handling an exit %s (--cycles changes them). Frames: what the technique's own tables take.",
         Metric.format(model.instruction()),
         Metric.format(model.secondLevelHit()),
         Metric.format(model.reference()),

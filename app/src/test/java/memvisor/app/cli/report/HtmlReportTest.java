@@ -84,7 +84,19 @@ final class HtmlReportTest {
   @Test
   void aRunWithoutWalksOrExitsIsDrawnToo() {
     TlbCounters none = new TlbCounters(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
-    RunResult empty = new RunResult("nested", "copy", "ended", 0, Map.of(), none, RunResult.SoftwareWalks.NONE, 0, 0, "", Optional.empty());
+    RunResult empty =
+        new RunResult(
+            "nested",
+            "copy",
+            "ended",
+            0,
+            Map.of(),
+            none,
+            RunResult.SoftwareWalks.NONE,
+            0,
+            0,
+            "",
+            Optional.empty());
     assertThat(new HtmlReport("Empty", List.of(empty), CycleModel.DEFAULT, List.of()).render())
         .doesNotContain("NaN", "Infinity");
   }

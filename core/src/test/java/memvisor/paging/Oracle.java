@@ -19,17 +19,18 @@ import memvisor.memory.MachineMemory;
 import memvisor.testing.TestMachine;
 
 /** Page tables of one running kernel, at scattered HPA, with QEMU's answers about them. */
-final class Oracle implements TableMemory {
+public final class Oracle implements TableMemory {
   /** One answer; {@code gpa} is -1 for unmapped. */
-  record Answer(long gva, long gpa, String flags) {}
+  public record Answer(long gva, long gpa, String flags) {}
 
-  final PagingState state = new PagingState();
-  final List<Answer> leaves = new ArrayList<>();
-  final List<Answer> answers = new ArrayList<>();
+  public final PagingState state = new PagingState();
+  public final List<Answer> leaves = new ArrayList<>();
+  public final List<Answer> answers = new ArrayList<>();
   private final Map<Long, Long> frames = new HashMap<>();
   private final TestMachine machine = new TestMachine(4 << 20);
 
-  Oracle(String name) {
+  /** Reads the tables called {@code name}. */
+  public Oracle(String name) {
     try {
       readTables(name);
       readRegisters(name);
@@ -47,7 +48,7 @@ final class Oracle implements TableMemory {
     }
   }
 
-  MachineMemory memory() {
+  public MachineMemory memory() {
     return machine.memory();
   }
 
@@ -74,10 +75,13 @@ final class Oracle implements TableMemory {
     return file.endsWith(".gz") ? new GZIPInputStream(in) : in;
   }
 
-  private static List<String> lines(String file) throws IOException {
+  /** The lines of one file of the oracle. */
+  public static List<String> lines(String file) {
     try (BufferedReader reader =
         new BufferedReader(new InputStreamReader(open(file), StandardCharsets.US_ASCII))) {
       return reader.lines().toList();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
     }
   }
 
@@ -96,7 +100,7 @@ final class Oracle implements TableMemory {
     }
   }
 
-  private void readRegisters(String name) throws IOException {
+  private void readRegisters(String name) {
     String all = String.join(" ", lines(name + ".regs.txt"));
     state.setCr0(register(all, "CR0"));
     state.setCr3(register(all, "CR3"));

@@ -12,11 +12,11 @@ import memvisor.boot.BootRequest;
  * The fetched Linux guest ({@code ./memvisor guest fetch}). Tests that need it are skipped, with a
  * line that says so, where it was not fetched.
  */
-final class LinuxGuest {
+public final class LinuxGuest {
   private LinuxGuest() {}
 
   /** A directory with {@code vmlinuz} and {@code initrd}, or a skipped test. */
-  static Path directory() {
+  public static Path directory() {
     Path directory =
         Optional.ofNullable(System.getenv("MEMVISOR_GUEST_DIR"))
             .map(Path::of)
@@ -38,7 +38,7 @@ final class LinuxGuest {
   }
 
   /** A request to boot it and run {@code command} as its only work, then power off. */
-  static BootRequest running(String command) {
+  public static BootRequest running(String command) {
     try {
       Path directory = directory();
       return BootRequest.of(Files.readAllBytes(directory.resolve("vmlinuz")))

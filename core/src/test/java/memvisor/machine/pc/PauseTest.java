@@ -33,8 +33,10 @@ final class PauseTest {
               b -> {},
               b -> {});
       machine.boot(BootRequest.of(BuiltinGuest.image(Workload.RANDOM_UPDATE, LONG_RUN)));
-      CompletableFuture<RunOutcome> run =
-          CompletableFuture.supplyAsync(() -> machine.run(Long.MAX_VALUE, Long.MAX_VALUE));
+      CompletableFuture<RunOutcome> run = new CompletableFuture<>();
+      Thread.ofPlatform()
+          .daemon()
+          .start(() -> run.complete(machine.run(Long.MAX_VALUE, Long.MAX_VALUE)));
       while (machine.atBoundary(machine::instructions) == 0) {
         Thread.onSpinWait();
       }

@@ -14,7 +14,7 @@ public final class BootLoader {
    */
   public static BootProtocol protocolOf(byte[] image) {
     if (BzImage.isBzImage(image)) {
-      return BootProtocol.LINUX64;
+      return BzImage.parse(image).has64BitEntry() ? BootProtocol.LINUX64 : BootProtocol.LINUX32;
     }
     if (ElfImage.isElf(image) && ElfImage.parse(image).pvhEntry().isPresent()) {
       return BootProtocol.PVH;
@@ -54,11 +54,20 @@ public final class BootLoader {
       case LINUX64 ->
           ElfImage.isElf(image)
               ? LinuxLoader.loadVmlinux(elf64(image), request, space)
-              : LinuxLoader.loadBzImage(BzImage.parse(image), request, space);
+              : LinuxLoader.loadBzImage(bzImage64(image), request, space);
+      case LINUX32 -> LinuxLoader.loadBzImage32(BzImage.parse(image), request, space);
       case PVH -> PvhLoader.loadPvh(ElfImage.parse(image), request, space);
       case MULTIBOOT -> MultibootLoader.load(request, space);
       case ELF64 -> PvhLoader.loadElf64(elf64(image), request, space);
     };
+  }
+
+  private static BzImage bzImage64(byte[] image) {
+    BzImage kernel = BzImage.parse(image);
+    if (!kernel.has64BitEntry()) {
+      throw new ImageFormatException("the bzImage has no 64-bit entry; it is a 32-bit kernel");
+    }
+    return kernel;
   }
 
   private static ElfImage elf64(byte[] image) {

@@ -5,7 +5,8 @@ import java.util.Arrays;
 /**
  * A Linux bzImage: the setup header and where things lie (Documentation/x86/boot.rst).
  *
- * <p>Only images that speak the 64-bit protocol (2.12 and later, XLF_KERNEL_64) are accepted.
+ * <p>Accepted from protocol 2.10 (Linux 2.6.31) on, which says how much memory a kernel needs; a
+ * 64-bit kernel is entered in 64-bit mode where it can be (2.12, XLF_KERNEL_64).
  */
 public final class BzImage {
   /** How the payload, the real kernel, is packed. */
@@ -32,6 +33,7 @@ public final class BzImage {
 
   private static final int SETUP_HEADER = 0x1F1;
   private static final int SETUP_HEADER_LIMIT = 0x290;
+  private static final int VERSION_2_10 = 0x20A;
   private static final int VERSION_2_12 = 0x20C;
   private static final int XLF_KERNEL_64 = 1;
   private static final int SECTOR_BYTES = 512;
@@ -67,12 +69,10 @@ public final class BzImage {
     if (!isBzImage(file.array())) {
       throw file.error("has no Linux setup header (no \"HdrS\" at offset 0x202)");
     }
-    int version = file.u16(0x206, "version");
-    if (version < VERSION_2_12 || (file.u16(0x236, "xloadflags") & XLF_KERNEL_64) == 0) {
+    if (version() < VERSION_2_10) {
       throw file.error(
-          "speaks boot protocol %d.%02d without a 64-bit entry; use a 64-bit kernel of Linux 3.8 or"
-                  .formatted(version >>> 8, version & 0xFF)
-              + " later");
+          "speaks boot protocol %d.%02d, which is too old; use Linux 2.6.31 or later"
+              .formatted(version() >>> 8, version() & 0xFF));
     }
     file.require(0, headerEnd(), "setup header");
   }
@@ -86,10 +86,19 @@ public final class BzImage {
   /**
    * Reads an image.
    *
-   * @throws ImageFormatException if it is truncated, damaged or has no 64-bit entry
+   * @throws ImageFormatException if it is truncated, damaged or too old
    */
   public static BzImage parse(byte[] bytes) {
     return new BzImage(new ImageBytes("bzImage", bytes));
+  }
+
+  private int version() {
+    return file.u16(0x206, "version");
+  }
+
+  /** Whether it can be entered in 64-bit mode. */
+  public boolean has64BitEntry() {
+    return version() >= VERSION_2_12 && (file.u16(0x236, "xloadflags") & XLF_KERNEL_64) != 0;
   }
 
   byte[] bytes() {

@@ -57,18 +57,15 @@ public sealed interface EntryState {
   long efer();
 
   /**
-   * 32-bit protected mode, flat segments, no paging (PVH, multiboot).
+   * 32-bit protected mode, flat segments, no paging (PVH, multiboot, Linux' 32-bit protocol).
    *
    * @param rip address of the first instruction, below 4 GiB
    * @param registers general registers
    * @param gdtBase base of the GDT
+   * @param code CS
    */
-  record FlatProtected(long rip, GeneralRegisters registers, long gdtBase) implements EntryState {
-    @Override
-    public SegmentState code() {
-      return GuestGdt.CODE_32;
-    }
-
+  record FlatProtected(long rip, GeneralRegisters registers, long gdtBase, SegmentState code)
+      implements EntryState {
     @Override
     public long cr0() {
       return CR0_PROTECTED;

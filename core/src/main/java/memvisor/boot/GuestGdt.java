@@ -8,6 +8,10 @@ package memvisor.boot;
  */
 final class GuestGdt {
   static final SegmentState CODE_32 = new SegmentState(0x08, 0, -1, 0xCF9B);
+
+  /** What Linux' 32-bit protocol asks for, in the place of CODE_64. */
+  static final SegmentState BOOT_CODE_32 = new SegmentState(0x10, 0, -1, 0xCF9B);
+
   static final SegmentState CODE_64 = new SegmentState(0x10, 0, -1, 0xAF9B);
   static final SegmentState DATA = new SegmentState(0x18, 0, -1, 0xCF93);
   // PVH asks for a 32-bit TSS, active, of 0x67 bytes at 0; nobody ever switches tasks through it.
@@ -18,9 +22,10 @@ final class GuestGdt {
 
   private GuestGdt() {}
 
-  static byte[] bytes() {
+  /** The table; {@code bootCode} is CODE_64 or BOOT_CODE_32. */
+  static byte[] bytes(SegmentState bootCode) {
     byte[] table = new byte[SIZE_BYTES];
-    for (SegmentState segment : new SegmentState[] {CODE_32, CODE_64, DATA, TASK}) {
+    for (SegmentState segment : new SegmentState[] {CODE_32, bootCode, DATA, TASK}) {
       LittleEndian.put(table, segment.selector(), 8, descriptor(segment));
     }
     return table;

@@ -144,7 +144,12 @@ final class GuestSpace {
 
   /** Writes the GDT. */
   void placeGdt() {
-    place(GDT, GuestGdt.bytes(), "the GDT");
+    placeGdt(GuestGdt.CODE_64);
+  }
+
+  /** Writes the GDT with {@code bootCode} at selector 10h. */
+  void placeGdt(SegmentState bootCode) {
+    place(GDT, GuestGdt.bytes(bootCode), "the GDT");
   }
 
   /** Sets the first stack aside. */

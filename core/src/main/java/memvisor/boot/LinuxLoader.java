@@ -3,8 +3,8 @@ package memvisor.boot;
 import java.util.List;
 
 /**
- * Starts Linux by its 64-bit boot protocol (Documentation/x86/boot.rst, "64-bit Boot Protocol";
- * struct boot_params in arch/x86/include/uapi/asm/bootparam.h).
+ * Starts Linux by its 64-bit or 32-bit boot protocol (Documentation/x86/boot.rst; struct
+ * boot_params in arch/x86/include/uapi/asm/bootparam.h).
  */
 final class LinuxLoader {
   /** The 64-bit entry of a bzImage lies this far behind its load address. */
@@ -33,6 +33,24 @@ final class LinuxLoader {
         image.commandLineBytes());
   }
 
+  /**
+   * Loads a bzImage for its 32-bit entry: protected mode without paging ("32-bit Boot Protocol").
+   */
+  static EntryState loadBzImage32(BzImage image, BootRequest request, GuestSpace space) {
+    long gpa = image.preferredAddress();
+    space.claim(gpa, Math.max(image.initSizeBytes(), image.protectedModeBytes()), "the kernel");
+    space.write(gpa, image.bytes(), image.protectedModeOffset(), image.protectedModeBytes());
+    space.placeGdt(GuestGdt.BOOT_CODE_32);
+    GeneralRegisters registers =
+        placeParameters(
+            image.bootParamsHeader(),
+            request,
+            space,
+            image.initrdAddressMaximum(),
+            image.commandLineBytes());
+    return new EntryState.FlatProtected(gpa, registers, GuestSpace.GDT, GuestGdt.BOOT_CODE_32);
+  }
+
   /** Loads an unpacked vmlinux at its physical addresses. */
   static EntryState loadVmlinux(ElfImage image, BootRequest request, GuestSpace space) {
     image.load(space);
@@ -57,7 +75,19 @@ final class LinuxLoader {
       long initrdMaximum,
       long commandLineMaximum) {
     space.placeGdt();
-    final long cr3 = space.placeIdentityMap();
+    long cr3 = space.placeIdentityMap();
+    GeneralRegisters registers =
+        placeParameters(bootParams, request, space, initrdMaximum, commandLineMaximum);
+    return new EntryState.LongMode(entry, registers, GuestSpace.GDT, cr3);
+  }
+
+  /** Puts command line, initrd and boot_params into place; the registers that point to them. */
+  private static GeneralRegisters placeParameters(
+      byte[] bootParams,
+      BootRequest request,
+      GuestSpace space,
+      long initrdMaximum,
+      long commandLineMaximum) {
     space.placeCommandLine(request.commandLine(), commandLineMaximum);
     LittleEndian.put(bootParams, 0x070, 8, request.rsdpGpa()); // acpi_rsdp_addr
     LittleEndian.put(bootParams, 0x1FA, 2, 0xFFFF); // vid_mode: normal
@@ -71,9 +101,7 @@ final class LinuxLoader {
     }
     putE820(bootParams, space.e820());
     space.place(GuestSpace.INFORMATION, bootParams, "boot_params");
-    GeneralRegisters registers =
-        new GeneralRegisters(0, 0, GuestSpace.INFORMATION, 0, GuestSpace.STACK_TOP);
-    return new EntryState.LongMode(entry, registers, GuestSpace.GDT, cr3);
+    return new GeneralRegisters(0, 0, GuestSpace.INFORMATION, 0, GuestSpace.STACK_TOP);
   }
 
   private static void putE820(byte[] bootParams, List<E820Entry> entries) {

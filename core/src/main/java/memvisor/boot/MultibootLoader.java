@@ -64,7 +64,7 @@ final class MultibootLoader {
     long entry = loader.loadImage(space);
     GeneralRegisters registers =
         new GeneralRegisters(ENTRY_MAGIC, placeInformation(request, space), 0, 0, 0);
-    return new EntryState.FlatProtected(entry, registers, GuestSpace.GDT);
+    return new EntryState.FlatProtected(entry, registers, GuestSpace.GDT, GuestGdt.CODE_32);
   }
 
   private long loadImage(GuestSpace space) {

@@ -29,7 +29,7 @@ final class PvhLoader {
     image.requireLoaded(entry);
     long info = placeStartInfo(request, space);
     GeneralRegisters registers = new GeneralRegisters(0, info, 0, 0, 0);
-    return new EntryState.FlatProtected(entry, registers, GuestSpace.GDT);
+    return new EntryState.FlatProtected(entry, registers, GuestSpace.GDT, GuestGdt.CODE_32);
   }
 
   /**

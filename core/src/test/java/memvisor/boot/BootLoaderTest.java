@@ -86,6 +86,22 @@ class BootLoaderTest {
   }
 
   @Test
+  void aBzImageWithout64BitEntryStartsInFlatProtectedMode() {
+    byte[] image = Images.patched(Images.bzImage(), 0x236, 2, 0x7E);
+    EntryState entry = BootLoader.load(BootRequest.of(image).withCommandLine("a=1"), vm);
+
+    assertThat(entry).isInstanceOf(EntryState.FlatProtected.class);
+    assertThat(entry.rip()).isEqualTo(0x1000000);
+    assertThat(entry.cr0()).isEqualTo(0x11);
+    // __BOOT_CS: selector 10h, 32-bit code, base 0, limit 4 GiB; in the GDT too.
+    assertThat(entry.code()).isEqualTo(new SegmentState(0x10, 0, -1, 0xCF9B));
+    assertThat(vm.readValue(entry.gdtBase() + 0x10, 8)).isEqualTo(0x00CF9B000000FFFFL);
+    assertThat(entry.data().selector()).isEqualTo(0x18);
+    long params = entry.registers().rsi();
+    assertThat(text(vm.readValue(params + 0x228, 4))).isEqualTo("a=1");
+  }
+
+  @Test
   void theIdentityMapTranslatesFourGibibytesToThemselves() {
     EntryState entry = BootLoader.load(BootRequest.of(Images.bzImage()), vm);
     assertThat(entry.cr0()).isEqualTo(0x80000011L);

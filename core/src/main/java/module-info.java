@@ -18,6 +18,7 @@ module memvisor.core {
   exports memvisor.machine;
   exports memvisor.machine.inspect;
   exports memvisor.machine.pc;
+  exports memvisor.machine.xen;
   exports memvisor.memory;
   exports memvisor.mmu;
   exports memvisor.mmu.direct;

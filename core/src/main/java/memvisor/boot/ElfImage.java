@@ -1,7 +1,10 @@
 package memvisor.boot;
 
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalLong;
 
 /**
@@ -31,7 +34,11 @@ public final class ElfImage {
   private final ImageBytes file;
   private final boolean is64;
   private final List<Segment> segments = new ArrayList<>();
+  private final Map<Integer, Note> xenNotes = new HashMap<>();
   private OptionalLong pvhEntry = OptionalLong.empty();
+
+  /** Where the descriptor of a note lies in the file. */
+  private record Note(long offset, long sizeBytes) {}
 
   private ElfImage(byte[] bytes) {
     file = new ImageBytes("ELF image", bytes);
@@ -129,8 +136,11 @@ public final class ElfImage {
         throw file.error(
             "is damaged: a note at offset 0x%x ends outside its segment".formatted(at));
       }
-      if (type == XEN_ELFNOTE_PHYS32_ENTRY && file.text(name, nameBytes, "note").equals("Xen")) {
-        pvhEntry = OptionalLong.of(readPvhEntry(descriptor, descriptorBytes));
+      if (file.text(name, nameBytes, "note").equals("Xen")) {
+        xenNotes.put((int) type, new Note(descriptor, descriptorBytes));
+        if (type == XEN_ELFNOTE_PHYS32_ENTRY) {
+          pvhEntry = OptionalLong.of(readPvhEntry(descriptor, descriptorBytes));
+        }
       }
       at = descriptor + (descriptorBytes + 3 & -4);
     }
@@ -157,6 +167,43 @@ public final class ElfImage {
   /** The entry of the PVH protocol, if the image has one. */
   public OptionalLong pvhEntry() {
     return pvhEntry;
+  }
+
+  /** The segments to load. */
+  List<Segment> segments() {
+    return segments;
+  }
+
+  /** The file itself. */
+  byte[] bytes() {
+    return file.array();
+  }
+
+  /** Whether there is a note of owner "Xen" and this type. */
+  boolean hasXenNote(int type) {
+    return xenNotes.containsKey(type);
+  }
+
+  /** The number in a note of owner "Xen", which has 4 or 8 bytes. */
+  OptionalLong xenNumber(int type) {
+    Note note = xenNotes.get(type);
+    if (note == null) {
+      return OptionalLong.empty();
+    }
+    return switch ((int) Math.min(note.sizeBytes, Integer.MAX_VALUE)) {
+      case 4 -> OptionalLong.of(file.u32(note.offset, "Xen note"));
+      case 8 -> OptionalLong.of(file.u64(note.offset, "Xen note"));
+      default ->
+          throw file.error(
+              "has a Xen note of type %d with %d bytes, not 4 or 8"
+                  .formatted(type, note.sizeBytes));
+    };
+  }
+
+  /** The text in a note of owner "Xen". */
+  Optional<String> xenText(int type) {
+    return Optional.ofNullable(xenNotes.get(type))
+        .map(note -> file.text(note.offset, note.sizeBytes, "Xen note"));
   }
 
   /** Copies every segment to its physical address and zeroes the rest of it. */

@@ -36,5 +36,11 @@ public enum ExitReason {
   /** The partition's limit stopped an access. */
   PARTITION_LIMIT,
   /** The trap technique performs one access. */
-  TRAPPED_ACCESS
+  TRAPPED_ACCESS,
+  /** A paravirtual kernel called the monitor. */
+  HYPERCALL,
+  /** A system call of a paravirtual guest's user, passed on to its kernel. */
+  SYSTEM_CALL,
+  /** An instruction of ring 0 that the monitor performed for a paravirtual kernel. */
+  PRIVILEGED_INSTRUCTION
 }

@@ -124,6 +124,12 @@ public final class RegisterFile {
     }
   }
 
+  /** Sets or clears CR0.TS, which concerns no translation. */
+  public void setTaskSwitched(boolean on) {
+    long cr0 = c.paging.cr0();
+    c.paging.setCr0(on ? cr0 | ControlRegisters.CR0_TS : cr0 & ~ControlRegisters.CR0_TS);
+  }
+
   /** Changes the base of FS or GS alone, as WRMSR does. */
   public void setBase(SegmentName name, long base) {
     c.segmentBase[name.ordinal()] = base;
@@ -142,6 +148,29 @@ public final class RegisterFile {
     boolean loaded = Segments.load(c, name.ordinal(), selector) == MicroOp.NEXT;
     c.fault = 0;
     return loaded;
+  }
+
+  /**
+   * Loads CS with a code segment for CPL 3, from the descriptor tables; false if IRET would fault,
+   * and then nothing has changed.
+   */
+  public boolean loadUserCode(int selector) {
+    long raw = Segments.isNull(selector) ? 0 : Segments.readDescriptor(c, selector, 0);
+    int attributes = Descriptors.attributes(raw);
+    boolean permitted =
+        c.fault == 0
+            && (selector & 3) == 3
+            && Descriptors.isCode(attributes)
+            && Descriptors.present(attributes)
+            && (attributes & (Descriptors.LONG | Descriptors.BIG))
+                != (Descriptors.LONG | Descriptors.BIG)
+            && (Descriptors.isConforming(attributes) || Descriptors.dpl(attributes) == 3)
+            && Segments.setAccessed(c, selector, raw);
+    c.fault = 0;
+    if (permitted) {
+      Segments.setCode(c, selector, raw, 3);
+    }
+    return permitted;
   }
 
   /** Current privilege level. */

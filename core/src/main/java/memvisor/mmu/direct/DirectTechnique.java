@@ -49,7 +49,7 @@ public final class DirectTechnique implements Technique {
           throw new IllegalArgumentException("machine memory is too small for this guest");
         }
         types.own(mfn);
-        slots.setPfn(mfn, gpa >>> FRAME_BYTES_LOG2);
+        slots.setMachineToPhysical(mfn, gpa >>> FRAME_BYTES_LOG2);
         count++;
       }
     }

@@ -118,18 +118,24 @@ public final class MonitorSlots {
     return Hva.readLong(machine.hva(m2pFrames[page]) + (mfn & 511) * 8);
   }
 
-  void setPfn(long mfn, long pfn) {
+  /** Number of entries of the machine-to-physical table: all frames of the machine. */
+  public long machineFrames() {
+    return machine.sizeBytes() >>> 12;
+  }
+
+  /** Changes an entry of the machine-to-physical table. */
+  public void setMachineToPhysical(long mfn, long pfn) {
     int page = (int) (mfn >>> 9);
     Hva.writeLong(machine.hva(m2pFrames[page]) + (mfn & 511) * 8, pfn);
   }
 
   /** Puts a frame into the window of the GDT; -1 empties the place. */
-  void setGdtPage(int page, long mfn) {
+  public void setGdtPage(int page, long mfn) {
     setDescriptorPage(page, mfn);
   }
 
   /** Puts a frame into the window of the LDT; -1 empties the place. */
-  void setLdtPage(int page, long mfn) {
+  public void setLdtPage(int page, long mfn) {
     setDescriptorPage(LDT_FIRST_ENTRY + page, mfn);
   }
 

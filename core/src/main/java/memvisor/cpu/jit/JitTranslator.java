@@ -1,6 +1,8 @@
 package memvisor.cpu.jit;
 
 import java.util.ArrayDeque;
+import java.util.HashSet;
+import java.util.Set;
 import memvisor.cpu.x86.CompiledCode;
 import memvisor.cpu.x86.HotCode;
 import memvisor.cpu.x86.Translator;
@@ -13,8 +15,13 @@ public final class JitTranslator implements Translator {
 
   private final JitOptions options;
   private final ArrayDeque<CompiledCode> oldestFirst = new ArrayDeque<>();
+
+  /** Entries translated so far. */
+  private final Set<Long> translated = new HashSet<>();
+
   private long blocks;
   private long regions;
+  private long retranslations;
   private long evictions;
   private long liveCodeBytes;
 
@@ -29,10 +36,25 @@ public final class JitTranslator implements Translator {
   }
 
   @Override
+  public long regionThreshold() {
+    return options.regionThreshold();
+  }
+
+  @Override
   public @Nullable CompiledCode translate(HotCode code) {
-    if (options.mode() == JitMode.REGIONS) {
-      code.grow(options.maxRegionBlocks(), options.maxRegionInstructions());
+    return install(code);
+  }
+
+  @Override
+  public @Nullable CompiledCode translateRegion(HotCode code) {
+    if (options.mode() != JitMode.REGIONS) {
+      return null;
     }
+    code.grow(options.maxRegionBlocks(), options.maxRegionInstructions());
+    return code.blocks() > 1 ? install(code) : null;
+  }
+
+  private @Nullable CompiledCode install(HotCode code) {
     UnitEmitter.Unit unit = UnitEmitter.emit(code);
     if (unit.classFile().length > MAX_CLASS_BYTES) {
       return null;
@@ -42,6 +64,9 @@ public final class JitTranslator implements Translator {
       regions++;
     } else {
       blocks++;
+    }
+    if (!translated.add(code.hpa())) {
+      retranslations++;
     }
     liveCodeBytes += compiled.sizeBytes();
     oldestFirst.add(compiled);
@@ -62,6 +87,6 @@ public final class JitTranslator implements Translator {
 
   /** What was done so far. */
   public JitCounters counters() {
-    return new JitCounters(blocks, regions, 0, evictions, liveCodeBytes);
+    return new JitCounters(blocks, regions, retranslations, evictions, liveCodeBytes);
   }
 }

@@ -27,6 +27,11 @@ public abstract class CompiledCode {
   /** The generated code answers an exit as {@code operation << EXIT_SHIFT | kind}. */
   static final int EXIT_SHIFT = 4;
 
+  /** One in so many runs is special. */
+  private static final int SPECIAL_MASK = 31;
+
+  private static final int PROBED_RUNS = 10_000;
+
   private Block[] blocks = {};
   private MicroOp[] ops = {};
 
@@ -43,6 +48,9 @@ public abstract class CompiledCode {
   private int sizeBytes;
 
   private long runs;
+
+  /** A region was translated around it, or was not worth while. */
+  private boolean offered;
 
   /** A block of it was overwritten or it was evicted: it may not be entered again. */
   private boolean dropped;
@@ -118,14 +126,32 @@ public abstract class CompiledCode {
     return ops.length;
   }
 
-  final boolean nextRunIsProbe() {
-    return (++runs & PROBE_MASK) == 0 && runs < PROBE_RUNS;
+  /** Counts a run; true now and then, for {@link #isProbed} and {@link #isDueForRegion}. */
+  final boolean nextRunIsSpecial() {
+    return (++runs & SPECIAL_MASK) == 0;
   }
 
-  /** One in so many of the first runs misses every inlined translation-cache check. */
-  private static final int PROBE_MASK = 31;
+  /** Whether the run misses every inlined check: the JVM's profile must know that they may. */
+  final boolean isProbed() {
+    return runs < PROBED_RUNS;
+  }
 
-  private static final int PROBE_RUNS = 10_000;
+  final boolean isDueForRegion(long threshold) {
+    return runs >= threshold && !offered;
+  }
+
+  /** Has a region translated around this; answers what to run. */
+  final CompiledCode widen(Translator translator) {
+    offered = true;
+    CompiledCode wider = dropped ? null : translator.translateRegion(new HotCode(blocks[0]));
+    if (wider == null) {
+      return this;
+    }
+    wider.offered = true;
+    drop();
+    blocks[0].code = wider;
+    return wider;
+  }
 
   final @Nullable Block link(int exit) {
     Block block = links[exit];

@@ -22,6 +22,7 @@ final class Interpreter {
 
   private @Nullable Translator translator;
   private int translateAt;
+  private long regionAt;
   private long translatedInstructions;
 
   private int mode;
@@ -113,6 +114,7 @@ final class Interpreter {
   void setTranslator(Translator newTranslator) {
     translator = newTranslator;
     translateAt = newTranslator.threshold();
+    regionAt = newTranslator.regionThreshold();
   }
 
   long translatedInstructions() {
@@ -126,13 +128,34 @@ final class Interpreter {
     }
   }
 
-  private @Nullable Block runTranslated(CompiledCode code, long left) {
-    // a fetch that may not be remembered is made again for every block
-    c.translatedLimit = cacheable ? (int) Math.min(left, MAX_TRANSLATED_RUN) : code.entryLength;
-    c.translation = code;
+  /** Runs translated code, and where it leads as long as that is translated and fits. */
+  private @Nullable Block runTranslated(CompiledCode first, long budget) {
     long before = c.instructions;
-    int exit = code.nextRunIsProbe() ? probe(code) : code.run(c);
+    long left = budget;
+    CompiledCode code = first;
+    @Nullable Block next;
+    while (true) {
+      // a fetch that may not be remembered is made again for every block
+      c.translatedLimit = cacheable ? (int) Math.min(left, MAX_TRANSLATED_RUN) : code.entryLength;
+      c.translation = code;
+      int exit = code.nextRunIsSpecial() ? runSpecially(code) : code.run(c);
+      next = follow(c.translation, exit); // a region may have taken the block's place
+      left = budget - (c.instructions - before);
+      if (next == null || c.attention) {
+        break;
+      }
+      CompiledCode following = next.code;
+      if (following == null || left < following.entryLength) {
+        break;
+      }
+      code = following;
+    }
     translatedInstructions += c.instructions - before;
+    return next;
+  }
+
+  /** Sees to how translated code was left; the block to go on with, if it is known already. */
+  private @Nullable Block follow(CompiledCode code, int exit) {
     if (exit >= 0) {
       Block next = cacheable ? code.link(exit) : null;
       return next != null || !cacheable ? next : findLinked(code, exit);
@@ -141,8 +164,19 @@ final class Interpreter {
       deliverFault();
     } else if (exit == CompiledCode.MODE) {
       refreshMode();
+    } else {
+      return cacheable ? jumps.find(c.rip, mode) : null;
     }
     return null;
+  }
+
+  private int runSpecially(CompiledCode code) {
+    CompiledCode now = code;
+    if (translator != null && code.isDueForRegion(regionAt)) {
+      now = code.widen(translator);
+      c.translation = now;
+    }
+    return now.isProbed() ? probe(now) : now.run(c);
   }
 
   /** Runs with every inlined check missing, so that the JVM's profile knows that they may. */

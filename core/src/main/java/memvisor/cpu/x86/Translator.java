@@ -13,4 +13,10 @@ public interface Translator {
    * @see HotCode#install
    */
   @Nullable CompiledCode translate(HotCode code);
+
+  /** Runs of a translated block after which it is offered with the blocks around it. */
+  long regionThreshold();
+
+  /** Translates a block together with what follows it; null if the block alone is to stay. */
+  @Nullable CompiledCode translateRegion(HotCode code);
 }

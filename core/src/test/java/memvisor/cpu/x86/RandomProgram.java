@@ -9,7 +9,7 @@ import java.util.SplittableRandom;
  * to data and R15 counts the rounds, nothing else writes them.
  */
 final class RandomProgram {
-  static final int ROUNDS = 30;
+  static final int ROUNDS = 100;
   private static final int[] REGISTERS = {0, 1, 2, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14};
   private static final int[] BYTE_REGISTERS = {0, 1, 2, 4, 5, 6};
   private static final int RBX = 3;

@@ -117,7 +117,7 @@ class TranslatorDifferentialTest {
     byte[] program = new RandomProgram(random).make(2 + random.nextInt(40));
     Side interpreted = new Side(program, seed);
     Side translated = new Side(program, seed);
-    JitOptions options = JitOptions.of(mode).withThreshold(THRESHOLD);
+    JitOptions options = JitOptions.of(mode).withThreshold(THRESHOLD).withRegionThreshold(32);
     translated.t.c.setTranslator(new JitTranslator(options));
     int longest = 1 + random.nextInt(200);
     for (int slice = 0; slice < 4000 && !interpreted.t.c.halted; slice++) {

@@ -77,7 +77,7 @@ final class GuestFrames {
     ENTRY.setRelease(entries[region], (int) (gfn - firstGfn[region]), entry);
   }
 
-  /** Whether no page of {@code [gfn, gfn + count)}, all in {@code region}, has a frame. */
+  /** Whether every page of {@code [gfn, gfn + count)}, all in {@code region}, is untouched. */
   boolean isEmpty(int region, long gfn, long count) {
     for (long page = gfn; page < gfn + count; page++) {
       if (get(region, page) != 0) {
@@ -85,6 +85,26 @@ final class GuestFrames {
       }
     }
     return true;
+  }
+
+  /** Takes the part of a range that lies in one region. */
+  @FunctionalInterface
+  interface Part {
+    void accept(int region, long firstGfn, long endGfn);
+  }
+
+  /**
+   * Splits {@code [firstGfn, firstGfn + count)}, any range, by region; leaves out what is no RAM.
+   */
+  void forEachRam(long firstGfn, long count, Part action) {
+    long end = count > Long.MAX_VALUE - firstGfn ? Long.MAX_VALUE : firstGfn + count;
+    for (int region = 0; region < entries.length; region++) {
+      long first = Math.max(firstGfn, this.firstGfn[region]);
+      long last = Math.min(end, endGfn[region]);
+      if (first < last && !readOnly[region]) {
+        action.accept(region, first, last);
+      }
+    }
   }
 
   /** Number of pages in each state, by ordinal. */

@@ -34,6 +34,8 @@ public enum TransitionReason {
   POOL_GREW,
   /** Handed to the balloon by the guest. */
   BALLOONED,
+  /** Reported by the guest as free. */
+  REPORTED_FREE,
   /** A hole in a partition's run: unusable, but inside base and limit. */
   PARTITION_HOLE,
   /** Given back while its VM lives on. */

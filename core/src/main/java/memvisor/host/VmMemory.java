@@ -9,9 +9,11 @@ import java.util.Set;
 import java.util.concurrent.locks.ReadWriteLock;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
 import java.util.function.LongConsumer;
+import java.util.function.LongSupplier;
 import java.util.function.ToLongFunction;
 import java.util.stream.LongStream;
 import memvisor.memory.Backing;
+import memvisor.memory.BalloonPort;
 import memvisor.memory.DerivedMappings;
 import memvisor.memory.DirtyLog;
 import memvisor.memory.FrameRole;
@@ -55,6 +57,7 @@ public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
   private final GuestFrames frames;
   private final GuestBytes bytes;
   private final @Nullable VmReclaim reclaim;
+  private final GuestBalloon balloon;
   private final Set<Long> tables = new HashSet<>();
   // Read: device and loader accesses, which keep addresses for a moment. Write: moves and the end.
   private final ReadWriteLock lock = new ReentrantReadWriteLock();
@@ -81,11 +84,17 @@ public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
             : host.reclaim()
                 .map(shared -> new VmReclaim(this, host, shared, frames, placer))
                 .orElse(null);
+    balloon = new GuestBalloon(this, host, frames, reclaim);
   }
 
   /** The number by which the ledger knows this VM: 1 and up. */
   public int vmId() {
     return vmId;
+  }
+
+  /** By which the guest gives pages back. */
+  public BalloonPort balloon() {
+    return balloon;
   }
 
   /** Frames this VM owns, by role. */
@@ -332,7 +341,7 @@ public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
   private synchronized long populate(int region, long gfn) {
     requireOpen();
     long entry = frames.get(region, gfn);
-    return entry != 0 ? entry : placer.populate(region, gfn);
+    return Backing.isPresent(entry) ? entry : placer.populate(region, gfn);
   }
 
   @Override
@@ -452,6 +461,27 @@ public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
                   dirty.add(gfn);
                 }));
     dirty.build().forEach(action);
+  }
+
+  /**
+   * Has {@code action} make pages hold zeroes, with nobody looking, and tells all who must know.
+   */
+  long whileChanging(long firstGfn, long count, LongSupplier action) {
+    long[] result = new long[1];
+    whileStill(
+        () -> {
+          derived.invalidate(firstGfn, count);
+          DirtyLog log = dirtyLog;
+          for (long gfn = firstGfn; log != null && gfn < firstGfn + count; gfn++) {
+            log.mark(gfn);
+          }
+          synchronized (this) {
+            result[0] = action.getAsLong();
+          }
+        });
+    // A guest that gives its own page tables away finds them full of zeroes.
+    observer.written(firstGfn << 12, count << 12);
+    return result[0];
   }
 
   // Neither a vCPU nor a device is in the middle of an access while `action` runs.

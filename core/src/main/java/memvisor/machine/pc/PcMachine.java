@@ -2,6 +2,7 @@ package memvisor.machine.pc;
 
 import java.time.Instant;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.Supplier;
 import memvisor.boot.BootLoader;
@@ -22,6 +23,7 @@ import memvisor.device.ByteSink;
 import memvisor.device.PowerEvents;
 import memvisor.device.acpi.AcpiTables;
 import memvisor.device.interrupt.ProcessorEvents;
+import memvisor.device.virtio.BalloonDevice;
 import memvisor.host.HostMemory;
 import memvisor.host.HostMemoryException;
 import memvisor.host.Ledger;
@@ -117,7 +119,9 @@ public final class PcMachine implements AutoCloseable {
                 serialOutput,
                 debugOutput,
                 memory,
-                configuration.devices().stream().map(spec -> spec.build(configuration)).toList()));
+                configuration.devices().stream()
+                    .map(spec -> spec.build(configuration, memory))
+                    .toList()));
     ExitReason nestedFault = Techniques.nestedFaultReason(configuration.technique());
     PcMonitor monitor = new PcMonitor(board, mmu, exits, nestedFault, boundary);
     vcpu = new Vcpu(host.machine(), unit, monitor);
@@ -428,6 +432,14 @@ public final class PcMachine implements AutoCloseable {
   /** Everything the guest could find out about itself now, condensed for comparing runs. */
   public GuestState state() {
     return new GuestState(instructions(), vcpu.registers().hash(), GuestState.hashMemory(memory));
+  }
+
+  /** The balloon, if the machine has one. */
+  public Optional<PcBalloon> balloon() {
+    return board
+        .virtio()
+        .find(BalloonDevice.class)
+        .map(device -> new PcBalloon(this, device, memory.balloon()));
   }
 
   /** The ledger of the machine memory that the guest's frames come from. */

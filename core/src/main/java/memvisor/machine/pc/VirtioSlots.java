@@ -41,6 +41,12 @@ final class VirtioSlots {
       throw new IllegalArgumentException(
           "a PC has room for %d virtio devices, not %d".formatted(SLOT_COUNT, devices.size()));
     }
+    boolean balloon = devices.stream().anyMatch(VirtioSpec.Balloon.class::isInstance);
+    if (balloon && technique == TechniqueKind.PARTITION) {
+      throw new IllegalArgumentException(
+          "a balloon gives pages back one by one, but under partition guest memory is one run of"
+              + " frames: leave the balloon out or choose another technique");
+    }
   }
 
   void plugInto(MmioBus mmio, TimedDevices timed) {

@@ -203,6 +203,15 @@ public final class RegisterFile {
     return hash;
   }
 
+  /** Whether the instruction before was one after which no interrupt is taken (STI, MOV SS). */
+  boolean interruptsInhibited() {
+    return c.interruptShadow;
+  }
+
+  FpuState floatingPoint() {
+    return c.fpu;
+  }
+
   /** The registers in the form of QEMU's {@code info registers}. */
   public String describe() {
     return RegisterText.describe(this, c.halted);

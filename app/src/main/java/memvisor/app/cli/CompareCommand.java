@@ -159,26 +159,15 @@ final class CompareCommand implements Runnable {
               + " with --kernel");
     }
     String name = guest.name().orElseThrow();
-    Progress progress = Progress.onStandardError();
-    List<RunResult> runs = new ArrayList<>();
+    KernelExperiment experiment =
+        new KernelExperiment(
+            new KernelExperiment.Guest(name, request, guest.memoryBytes()),
+            tlbConfiguration(),
+            !fast,
+            timeout.map(Duration::toNanos).orElse(KERNEL_LIMIT_NANOS));
+    List<RunResult> runs;
     try {
-      KernelExperiment experiment =
-          new KernelExperiment(
-              new KernelExperiment.Guest(name, request, guest.memoryBytes()),
-              tlbConfiguration(),
-              !fast,
-              timeout.map(Duration::toNanos).orElse(KERNEL_LIMIT_NANOS));
-      for (TechniqueKind technique : techniques) {
-        progress.step("Booting " + name + " under " + technique.word() + " ...");
-        runs.add(
-            experiment.run(
-                technique,
-                (instructions, line) ->
-                    progress.note(
-                        "  %s: %,d million instructions; %s"
-                            .formatted(technique.word(), instructions / 1_000_000, line))));
-        progress.endLine();
-      }
+      runs = runEach(experiment, name);
     } catch (BootException | IllegalArgumentException unusable) {
       throw new CommandFailure(String.valueOf(unusable.getMessage()), CommandFailure.USAGE);
     } catch (HostMemoryException failure) {
@@ -188,6 +177,25 @@ final class CompareCommand implements Runnable {
         "Memory virtualization compared: " + name,
         runs,
         List.of(fast ? KERNEL_PLAIN : KERNEL_MEASURED, finalState(runs)));
+  }
+
+  private List<RunResult> runEach(KernelExperiment experiment, String name) {
+    Progress progress = Progress.onStandardError();
+    List<RunResult> runs = new ArrayList<>();
+    for (TechniqueKind technique : techniques) {
+      progress.step("Booting " + name + " under " + technique.word() + " ...");
+      KernelExperiment.Observer observer =
+          (instructions, line) ->
+              progress.note(
+                  "  %s: %,d million instructions%s"
+                      .formatted(
+                          technique.word(),
+                          instructions / 1_000_000,
+                          line.isEmpty() ? "" : "; it says: " + line));
+      runs.add(experiment.run(technique, observer));
+      progress.endLine();
+    }
+    return runs;
   }
 
   private static String finalState(List<RunResult> runs) {

@@ -21,6 +21,8 @@ import picocli.CommandLine.TypeConversionException;
     description = {
       "Shows how one guest virtual address becomes a host physical one under nested paging: the grid "
           + "of the two-dimensional walk, then every table entry that is read.",
+      "A guest's own tables hold guest physical addresses, so each of them must itself be translated "
+          + "before it can be read: that is what makes a TLB miss dear under nested paging.",
       "The tables are real ones in the manual's formats, walked by the walker that guests run on."
     },
     footer = {
@@ -84,6 +86,8 @@ final class WalkCommand implements Runnable {
     try (WalkLesson lesson = new WalkLesson(shape())) {
       WalkPicture picture = new WalkPicture(lesson.shape(), lesson.cold());
       out.print(picture.grid());
+      out.println();
+      out.print(picture.legend());
       out.println();
       out.print(picture.listing());
       if (caches == Setting.ON) {

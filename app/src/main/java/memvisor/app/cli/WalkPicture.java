@@ -7,6 +7,7 @@ import java.util.Map;
 import memvisor.lab.WalkLesson;
 import memvisor.lab.WalkShape;
 import memvisor.paging.EntryDescription;
+import memvisor.paging.PagingMode;
 import memvisor.paging.Reference;
 import memvisor.paging.Translation;
 import memvisor.paging.WalkTrace;
@@ -17,7 +18,10 @@ import memvisor.paging.WalkTrace;
  */
 final class WalkPicture {
   private static final int CELL = 8;
-  private static final int LABEL = 26;
+  private static final int LABEL = 24;
+
+  /** Width of the addresses of a reference. */
+  private static final int WHERE = 27;
 
   private final WalkShape shape;
   private final WalkTrace trace;
@@ -53,9 +57,43 @@ final class WalkPicture {
             ? "no nested tables"
             : "nested tables of %d levels, %s pages"
                 .formatted(shape.nestedLevels(), pageName(shape.nestedPage().sizeLog2()));
-    return "%s: guest tables of %d levels, %s page; %s; nothing cached"
+    return "%s\n= %s\nguest tables of %d levels, %s page; %s"
         .formatted(
-            trace.gva(), shape.guest().levels(), pageName(shape.guestPage().sizeLog2()), nested);
+            trace.gva(),
+            parts(),
+            shape.guest().levels(),
+            pageName(shape.guestPage().sizeLog2()),
+            nested);
+  }
+
+  /** What the address is made of: the number of an entry in each table, and the rest. */
+  private String parts() {
+    int entryBytes = shape.guest() == PagingMode.BITS_32 ? 4 : 8;
+    StringBuilder text = new StringBuilder();
+    for (Reference reference : trace.references()) {
+      if (reference.dimension() == Reference.Dimension.FIRST) {
+        long index = (reference.address() & 0xFFF) / entryBytes;
+        text.append("%s %d, ".formatted(reference.name(), index));
+      }
+    }
+    long offset = trace.gva().value() & shape.guestPage().offsetMask();
+    return text.append("offset 0x%x".formatted(offset)).toString();
+  }
+
+  /** How to read the grid. */
+  String legend() {
+    int guestEntries = rows().size() - 1;
+    if (shape.nestedLevels() == 0) {
+      return "Each entry holds the address of the next table; the last one, that of the page.\n";
+    }
+    int nestedEntries = shape.nestedLevels() - (shape.nestedPage().sizeLog2() - 12) / 9;
+    return """
+        Numbers give the order, with nothing cached. A row is one address in the guest's
+        memory: the nested tables say where it really lies, then the guest's entry there
+        is read, which gives the address of the next row. In all,
+        (%d guest + 1) x (%d nested + 1) - 1 = %d references.
+        """
+        .formatted(guestEntries, nestedEntries, shape.coldReferences());
   }
 
   private void appendRow(StringBuilder text, Row row) {
@@ -114,8 +152,8 @@ final class WalkPicture {
       return pad("at " + hpa, 14);
     }
     return switch (reference.dimension()) {
-      case FIRST -> "guest   " + pad("gpa 0x%x = hpa %s".formatted(reference.address(), hpa), 34);
-      case SECOND -> "nested  " + pad("hpa " + hpa, 34);
+      case FIRST -> pad("gpa 0x%x hpa %s".formatted(reference.address(), hpa), WHERE);
+      case SECOND -> pad("hpa " + hpa, WHERE);
     };
   }
 

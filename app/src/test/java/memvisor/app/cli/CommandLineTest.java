@@ -77,8 +77,9 @@ final class CommandLineTest {
   @Test
   void aWalkOfFourLevelsOverFourListsTwentyFourReferences() {
     assertThat(run("walk")).isZero();
-    assertThat(out.toString()).contains("\n 24  nested ").endsWith("24 references\n");
+    assertThat(out.toString()).contains("\n 24  hpa 0x").endsWith("24 references\n");
     assertThat(out.toString()).doesNotContain("\n 25  ");
+    assertThat(out.toString().lines()).allMatch(text -> text.length() <= 80);
   }
 
   @Test

@@ -64,6 +64,11 @@ final class PcOptions {
         .withJit(JitOptions.of(jit));
   }
 
+  /** How much is translated. */
+  JitOptions jit() {
+    return JitOptions.of(jit);
+  }
+
   private CpuModel model() {
     String[] parts = cpu.split(",", -1);
     CpuModel model =

@@ -6,7 +6,9 @@ import java.time.Duration;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Callable;
+import java.util.function.LongFunction;
 import memvisor.app.cli.report.JsonReport;
+import memvisor.app.cli.run.DomainRun;
 import memvisor.app.cli.run.GuestRun;
 import memvisor.boot.BootException;
 import memvisor.boot.BootRequest;
@@ -17,6 +19,7 @@ import memvisor.machine.ClockMode;
 import memvisor.machine.RunOutcome;
 import memvisor.machine.TechniqueKind;
 import memvisor.machine.pc.PcConfiguration;
+import memvisor.machine.xen.XenConfiguration;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -37,6 +40,8 @@ import picocli.CommandLine.Spec;
       "  memvisor run                         the built-in guest",
       "  memvisor run --kernel ~/.cache/memvisor/guest/vmlinuz \\",
       "      --initrd ~/.cache/memvisor/guest/initrd --append console=ttyS0",
+      "  memvisor run --mmu direct --kernel ~/.cache/memvisor/guest/vmlinuz \\",
+      "      --initrd ~/.cache/memvisor/guest/initrd --append console=hvc0",
       "",
       "Exit status: 0 the guest powered off, 2 bad usage, 3 the guest died (triple fault, panic), 4 it "
           + "reset itself, 124 the time limit was reached, 130 you ended the run.",
@@ -56,9 +61,16 @@ final class RunCommand implements Callable<Integer> {
       names = "--mmu",
       paramLabel = "TECHNIQUE",
       defaultValue = "nested",
-      converter = TechniqueConverter.class,
-      description = "nested, shadow, partition or trap. Default: ${DEFAULT-VALUE}.")
-  private TechniqueKind technique = TechniqueKind.NESTED;
+      converter = MmuChoice.Converter.class,
+      description =
+          "nested, shadow, partition or trap; or direct, which runs a Linux kernel as a Xen PV "
+              + "guest (console=hvc0). Default: ${DEFAULT-VALUE}.")
+  private MmuChoice mmu = new MmuChoice(Optional.of(TechniqueKind.NESTED));
+
+  @Option(
+      names = "--no-batch",
+      description = "With --mmu direct: count each call of a batch as an exit of its own.")
+  private boolean noBatch;
 
   @Option(
       names = "--clock",
@@ -101,14 +113,11 @@ final class RunCommand implements Callable<Integer> {
   public Integer call() throws IOException {
     OutputFile.requireWritable("--stats", stats);
     BootRequest request = request();
-    PcConfiguration configuration =
-        pc.apply(PcConfiguration.of(guest.memoryBytes(), technique, clock));
-    if (clock == ClockMode.REAL) {
-      configuration = configuration.withEpochSeconds(System.currentTimeMillis() / 1000);
-    }
+    LongFunction<GuestRun.Report> machine =
+        mmu.technique().isPresent() ? computer(mmu.technique().get(), request) : domain(request);
     long deadline = System.nanoTime() + limitNanos();
     while (true) {
-      GuestRun.Report report = run(configuration, request, deadline - System.nanoTime());
+      GuestRun.Report report = run(machine, deadline - System.nanoTime());
       if (!(reboot && report.outcome() instanceof RunOutcome.Reset && report.panic().isEmpty())) {
         if (stats.isPresent()) {
           JsonReport.writeObject(stats.get(), describe(report));
@@ -140,9 +149,36 @@ final class RunCommand implements Callable<Integer> {
         .orElseGet(() -> BootRequest.of(BuiltinGuest.image(workload, workload.defaults())));
   }
 
-  private GuestRun.Report run(PcConfiguration configuration, BootRequest request, long nanos) {
+  /** Runs a PC for at most so many nanoseconds. */
+  private LongFunction<GuestRun.Report> computer(TechniqueKind technique, BootRequest request) {
+    PcConfiguration plain = pc.apply(PcConfiguration.of(guest.memoryBytes(), technique, clock));
+    PcConfiguration configuration =
+        clock == ClockMode.REAL ? plain.withEpochSeconds(epochSeconds()) : plain;
+    Optional<Path> socket = monitorSocket();
+    return nanos -> new GuestRun(configuration, request, nanos, socket).run();
+  }
+
+  /** Runs a paravirtual domain. */
+  private LongFunction<GuestRun.Report> domain(BootRequest request) {
+    if (guest.request().isEmpty() || monitor.isPresent()) {
+      throw new ParameterException(
+          spec.commandLine(),
+          "--mmu direct runs a paravirtual kernel: it needs --kernel, and has no --monitor");
+    }
+    XenConfiguration plain =
+        XenConfiguration.of(guest.memoryBytes(), clock).withBatching(!noBatch).withJit(pc.jit());
+    XenConfiguration configuration =
+        clock == ClockMode.REAL ? plain.withEpochSeconds(epochSeconds()) : plain;
+    return nanos -> new DomainRun(configuration, request, nanos).run();
+  }
+
+  private static long epochSeconds() {
+    return System.currentTimeMillis() / 1000;
+  }
+
+  private GuestRun.Report run(LongFunction<GuestRun.Report> machine, long nanos) {
     try {
-      return new GuestRun(configuration, request, nanos, monitorSocket()).run();
+      return machine.apply(nanos);
     } catch (IllegalArgumentException impossible) {
       throw new ParameterException(
           spec.commandLine(), String.valueOf(impossible.getMessage()), impossible);
@@ -190,7 +226,7 @@ final class RunCommand implements Callable<Integer> {
   private Map<String, Object> describe(GuestRun.Report report) {
     Map<String, Object> root =
         JsonReport.ordered(
-            "technique", technique.word(),
+            "technique", mmu.word(),
             "memoryBytes", guest.memoryBytes(),
             "outcome", report.outcome().getClass().getSimpleName(),
             "instructions", report.instructions(),

@@ -1,5 +1,7 @@
 package memvisor.machine.xen;
 
+import memvisor.cpu.jit.JitMode;
+import memvisor.cpu.jit.JitOptions;
 import memvisor.cpu.x86.CpuFeature;
 import memvisor.cpu.x86.CpuModel;
 import memvisor.device.interrupt.LocalApic;
@@ -16,6 +18,7 @@ import memvisor.tlb.TlbConfiguration;
  * @param epochSeconds what the wall clock shows at the start, in seconds since 1970
  * @param batching whether the calls of a multicall cost one exit together, as they do; otherwise
  *     each is counted as one, to measure what batching is worth
+ * @param jit how much of the guest's code is translated to JVM bytecode
  */
 public record XenConfiguration(
     long memoryBytes,
@@ -23,7 +26,8 @@ public record XenConfiguration(
     ClockMode clock,
     TlbConfiguration tlb,
     long epochSeconds,
-    boolean batching) {
+    boolean batching,
+    JitOptions jit) {
   /** 2026-01-01 00:00:00 UTC. */
   private static final long FIXED_EPOCH_SECONDS = 1_767_225_600L;
 
@@ -53,7 +57,13 @@ public record XenConfiguration(
   /** A domain with defaults for everything but these. */
   public static XenConfiguration of(long memoryBytes, ClockMode clock) {
     return new XenConfiguration(
-        memoryBytes, model(), clock, TlbConfiguration.DEFAULT, FIXED_EPOCH_SECONDS, true);
+        memoryBytes,
+        model(),
+        clock,
+        TlbConfiguration.DEFAULT,
+        FIXED_EPOCH_SECONDS,
+        true,
+        JitOptions.of(JitMode.OFF));
   }
 
   private static CpuModel model() {
@@ -67,16 +77,21 @@ public record XenConfiguration(
 
   /** The same with another TLB geometry. */
   public XenConfiguration withTlb(TlbConfiguration newTlb) {
-    return new XenConfiguration(memoryBytes, cpu, clock, newTlb, epochSeconds, batching);
+    return new XenConfiguration(memoryBytes, cpu, clock, newTlb, epochSeconds, batching, jit);
   }
 
   /** The same with another date. */
   public XenConfiguration withEpochSeconds(long newEpochSeconds) {
-    return new XenConfiguration(memoryBytes, cpu, clock, tlb, newEpochSeconds, batching);
+    return new XenConfiguration(memoryBytes, cpu, clock, tlb, newEpochSeconds, batching, jit);
   }
 
   /** The same with batching counted or not. */
   public XenConfiguration withBatching(boolean newBatching) {
-    return new XenConfiguration(memoryBytes, cpu, clock, tlb, epochSeconds, newBatching);
+    return new XenConfiguration(memoryBytes, cpu, clock, tlb, epochSeconds, newBatching, jit);
+  }
+
+  /** The same with another share of translated code. */
+  public XenConfiguration withJit(JitOptions newJit) {
+    return new XenConfiguration(memoryBytes, cpu, clock, tlb, epochSeconds, batching, newJit);
   }
 }

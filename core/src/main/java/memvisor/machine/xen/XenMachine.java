@@ -4,6 +4,8 @@ import java.util.List;
 import java.util.TreeMap;
 import java.util.function.Supplier;
 import memvisor.boot.BootRequest;
+import memvisor.cpu.jit.JitMode;
+import memvisor.cpu.jit.JitTranslator;
 import memvisor.cpu.x86.CpuModel;
 import memvisor.cpu.x86.RegisterFile;
 import memvisor.cpu.x86.RegisterName;
@@ -90,6 +92,14 @@ public final class XenMachine implements AutoCloseable {
     vcpu.setModel(configuration.cpu());
     vcpu.setIntercepts(technique.intercepts());
     unit.setListener(vcpu);
+    if (configuration.jit().mode() != JitMode.OFF) {
+      vcpu.setTranslator(new JitTranslator(configuration.jit()));
+    }
+    memory.setMoveGate(
+        action -> {
+          throw new UnsupportedOperationException(
+              "a guest under direct paging knows its machine frames: they cannot move");
+        });
     loop = new RunLoop(new Slices(), clock);
     events = new EventChannels(domain.shared(), domain.memory());
     timers = new PvTimers(() -> events.raiseVirq(EventChannels.VIRQ_TIMER));

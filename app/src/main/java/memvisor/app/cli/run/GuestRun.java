@@ -96,7 +96,7 @@ public final class GuestRun {
     RunOutcome outcome;
     try {
       new KeyboardInput(System.in, keys(machine, terminal.isPresent())).start();
-      outcome = runFlushing(machine, console, started);
+      outcome = console.runFlushing(machine::run, maxNanos);
     } finally {
       console.flush();
       terminal.ifPresent(Terminal::close);
@@ -119,25 +119,9 @@ public final class GuestRun {
         : machine::sendSerial;
   }
 
-  private static void showOnTerminal(String text) {
+  static void showOnTerminal(String text) {
     System.out.print(text);
     System.out.flush();
-  }
-
-  /** A prompt has no line end: what the guest wrote is shown a few times a second anyway. */
-  private RunOutcome runFlushing(PcMachine machine, ConsoleWatch console, long started) {
-    long step = 50_000_000;
-    while (true) {
-      long left = maxNanos - (System.nanoTime() - started);
-      RunOutcome outcome = machine.run(Long.MAX_VALUE, Math.min(step, left));
-      if (!console.flush()) {
-        return new RunOutcome.Stopped();
-      }
-      boolean onlyAStep = outcome instanceof RunOutcome.LimitReached && left > step;
-      if (!onlyAStep) {
-        return outcome;
-      }
-    }
   }
 
   private static String postMortem(PcMachine machine) {

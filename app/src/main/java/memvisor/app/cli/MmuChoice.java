@@ -1,0 +1,29 @@
+package memvisor.app.cli;
+
+import java.util.Optional;
+import memvisor.machine.TechniqueKind;
+import picocli.CommandLine.ITypeConverter;
+
+/**
+ * What {@code --mmu} names: a technique for an unmodified guest, or direct paging (empty), whose
+ * guest is paravirtual and has another machine around it.
+ */
+record MmuChoice(Optional<TechniqueKind> technique) {
+  private static final String DIRECT = "direct";
+
+  /** The word on the command line. */
+  String word() {
+    return technique.map(TechniqueKind::word).orElse(DIRECT);
+  }
+
+  /** Reads the option. */
+  static final class Converter implements ITypeConverter<MmuChoice> {
+    private final TechniqueConverter techniques = new TechniqueConverter();
+
+    @Override
+    public MmuChoice convert(String text) {
+      return new MmuChoice(
+          text.equalsIgnoreCase(DIRECT) ? Optional.empty() : Optional.of(techniques.convert(text)));
+    }
+  }
+}

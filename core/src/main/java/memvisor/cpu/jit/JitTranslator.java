@@ -13,6 +13,12 @@ public final class JitTranslator implements Translator {
   /** HotSpot refuses methods of 8,000 bytes; class files above this may contain one. */
   private static final int MAX_CLASS_BYTES = 24_000;
 
+  /** Translations dropped by the guest's own writes are let go of this often. */
+  private static final int SWEEP_INTERVAL = 256;
+
+  /** Bounds what counting retranslations costs. */
+  private static final int MAX_REMEMBERED = 100_000;
+
   private final JitOptions options;
   private final ArrayDeque<CompiledCode> oldestFirst = new ArrayDeque<>();
 
@@ -65,13 +71,27 @@ public final class JitTranslator implements Translator {
     } else {
       blocks++;
     }
+    if (translated.size() > MAX_REMEMBERED) {
+      translated.clear();
+    }
     if (!translated.add(code.hpa())) {
       retranslations++;
     }
     liveCodeBytes += compiled.sizeBytes();
     oldestFirst.add(compiled);
+    if (oldestFirst.size() % SWEEP_INTERVAL == 0) {
+      oldestFirst.removeIf(this::isGone);
+    }
     evict();
     return compiled;
+  }
+
+  /** Whether the guest overwrote the code; then it counts no longer. */
+  private boolean isGone(CompiledCode code) {
+    if (code.isDropped()) {
+      liveCodeBytes -= code.sizeBytes();
+    }
+    return code.isDropped();
   }
 
   private void evict() {

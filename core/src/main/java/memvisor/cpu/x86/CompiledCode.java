@@ -1,6 +1,7 @@
 package memvisor.cpu.x86;
 
 import memvisor.memory.Hva;
+import memvisor.memory.MachineMemory;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -126,6 +127,14 @@ public abstract class CompiledCode {
     return ops.length;
   }
 
+  final int members() {
+    return blocks.length;
+  }
+
+  final Block member(int number) {
+    return blocks[number];
+  }
+
   /** Counts a run; true now and then, for {@link #isProbed} and {@link #isDueForRegion}. */
   final boolean nextRunIsSpecial() {
     return (++runs & SPECIAL_MASK) == 0;
@@ -141,9 +150,10 @@ public abstract class CompiledCode {
   }
 
   /** Has a region translated around this; answers what to run. */
-  final CompiledCode widen(Translator translator) {
+  final CompiledCode widen(Translator translator, MachineMemory machine) {
     offered = true;
-    CompiledCode wider = dropped ? null : translator.translateRegion(new HotCode(blocks[0]));
+    CompiledCode wider =
+        dropped ? null : translator.translateRegion(new HotCode(blocks[0], machine));
     if (wider == null) {
       return this;
     }

@@ -5,6 +5,8 @@ import java.lang.invoke.MethodHandles;
 import java.lang.invoke.MethodType;
 import java.util.ArrayList;
 import java.util.List;
+import memvisor.memory.Hva;
+import memvisor.memory.MachineMemory;
 
 /**
  * What a translator translates: a block that is executed often and, if it wants, the blocks of the
@@ -18,10 +20,20 @@ public final class HotCode {
 
   private final List<Block> blocks = new ArrayList<>();
   private final Block entry;
+  private final MachineMemory machine;
 
-  HotCode(Block entry) {
+  HotCode(Block entry, MachineMemory machine) {
     this.entry = entry;
+    this.machine = machine;
     blocks.add(entry);
+  }
+
+  /** The blocks that {@code translation} was made of. */
+  HotCode(CompiledCode translation, MachineMemory machine) {
+    this(translation.member(0), machine);
+    for (int b = 1; b < translation.members(); b++) {
+      blocks.add(translation.member(b));
+    }
   }
 
   /** Adds successors of the entry, and theirs, while there are not more than the limits say. */
@@ -102,6 +114,14 @@ public final class HotCode {
   /** What an instruction does. */
   public Lowered lowered(int block, int index) {
     return Lowering.lower(blocks.get(block).ops[index]);
+  }
+
+  /** The bytes of an instruction, as memory has them now. */
+  public byte[] bytes(int block, int index) {
+    MicroOp op = blocks.get(block).ops[index];
+    byte[] bytes = new byte[op.length];
+    Hva.read(machine.hva(blocks.get(block).hpa + op.offset), bytes, 0, bytes.length);
+    return bytes;
   }
 
   /** The class of the operation, for listings. */

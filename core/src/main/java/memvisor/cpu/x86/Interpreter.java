@@ -1,6 +1,7 @@
 package memvisor.cpu.x86;
 
 import java.util.Arrays;
+import java.util.Optional;
 import memvisor.address.Access;
 import memvisor.memory.Hva;
 import org.jspecify.annotations.Nullable;
@@ -121,8 +122,23 @@ final class Interpreter {
     return translatedInstructions;
   }
 
+  /** The code at {@code rip} as it is, or would be, translated; empty if it is not decoded. */
+  Optional<HotCode> codeAt(long rip) {
+    refreshMode();
+    Block block = jumps.find(rip, mode);
+    if (block == null) {
+      long hpa = jumps.page(linear(rip), c.cpl == 3);
+      block = hpa < 0 ? null : c.code.find(hpa, mode);
+    }
+    if (block == null) {
+      return Optional.empty();
+    }
+    CompiledCode code = block.code;
+    return Optional.of(code == null ? new HotCode(block, c.machine) : new HotCode(code, c.machine));
+  }
+
   private void translate(Block block) {
-    HotCode hot = new HotCode(block);
+    HotCode hot = new HotCode(block, c.machine);
     if (translator != null && hot.isTranslatable()) {
       translator.translate(hot);
     }
@@ -173,7 +189,7 @@ final class Interpreter {
   private int runSpecially(CompiledCode code) {
     CompiledCode now = code;
     if (translator != null && code.isDueForRegion(regionAt)) {
-      now = code.widen(translator);
+      now = code.widen(translator, c.machine);
       c.translation = now;
     }
     return now.isProbed() ? probe(now) : now.run(c);

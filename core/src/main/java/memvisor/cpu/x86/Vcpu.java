@@ -1,5 +1,6 @@
 package memvisor.cpu.x86;
 
+import java.util.Optional;
 import memvisor.address.Access;
 import memvisor.memory.Hva;
 import memvisor.memory.MachineMemory;
@@ -224,6 +225,14 @@ public final class Vcpu implements TranslationListener {
   /** Has blocks that are executed often translated; before the processor runs. */
   public void setTranslator(Translator translator) {
     interpreter.setTranslator(translator);
+  }
+
+  /**
+   * The code at {@code rip} with what a translator makes of it; empty if it was not executed since
+   * the translations were last invalidated, in the current mode. Not while the processor runs.
+   */
+  public Optional<HotCode> codeAt(long rip) {
+    return interpreter.codeAt(rip);
   }
 
   /** Instructions that translated code has retired. */

@@ -24,6 +24,7 @@ import memvisor.device.PowerEvents;
 import memvisor.device.acpi.AcpiTables;
 import memvisor.device.interrupt.ProcessorEvents;
 import memvisor.device.virtio.BalloonDevice;
+import memvisor.device.virtio.ConsoleDevice;
 import memvisor.host.HostMemory;
 import memvisor.host.HostMemoryException;
 import memvisor.host.Ledger;
@@ -358,6 +359,19 @@ public final class PcMachine implements AutoCloseable {
   /** Sends bytes to the guest's COM1; from any thread. */
   public void sendSerial(byte[] bytes) {
     board.serial().receive(bytes);
+  }
+
+  /**
+   * Sends bytes to the guest's virtio console; from any thread.
+   *
+   * @throws IllegalStateException if there is none
+   */
+  public void sendConsole(byte[] bytes) {
+    board
+        .virtio()
+        .find(ConsoleDevice.class)
+        .orElseThrow(() -> new IllegalStateException("the machine has no virtio console"))
+        .receive(bytes);
   }
 
   /** Presses the ACPI power button; while the machine is not running. */

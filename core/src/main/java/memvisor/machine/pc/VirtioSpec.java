@@ -3,7 +3,11 @@ package memvisor.machine.pc;
 import java.security.SecureRandom;
 import java.util.SplittableRandom;
 import java.util.function.Consumer;
+import memvisor.device.ByteSink;
 import memvisor.device.virtio.BalloonDevice;
+import memvisor.device.virtio.BlockDevice;
+import memvisor.device.virtio.BlockStorage;
+import memvisor.device.virtio.ConsoleDevice;
 import memvisor.device.virtio.EntropyDevice;
 import memvisor.device.virtio.VirtioDevice;
 import memvisor.host.VmMemory;
@@ -40,6 +44,30 @@ public sealed interface VirtioSpec {
     @Override
     public VirtioDevice build(PcConfiguration configuration, VmMemory memory) {
       return new BalloonDevice(memory.balloon(), deflateOnOom, freePageReporting);
+    }
+  }
+
+  /**
+   * A disk.
+   *
+   * @param storage what is on it; whoever opened it closes it
+   */
+  record Disk(BlockStorage storage) implements VirtioSpec {
+    @Override
+    public VirtioDevice build(PcConfiguration configuration, VmMemory memory) {
+      return new BlockDevice(storage, "memvisor");
+    }
+  }
+
+  /**
+   * A console, hvc0 to Linux.
+   *
+   * @param output takes what the guest sends
+   */
+  record Console(ByteSink output) implements VirtioSpec {
+    @Override
+    public VirtioDevice build(PcConfiguration configuration, VmMemory memory) {
+      return new ConsoleDevice(output);
     }
   }
 }

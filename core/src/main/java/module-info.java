@@ -9,6 +9,7 @@ module memvisor.core {
   exports memvisor.cpu.x86;
   exports memvisor.cpu.x86.asm;
   exports memvisor.device;
+  exports memvisor.device.virtio;
   exports memvisor.host;
   exports memvisor.host.compress;
   exports memvisor.host.dedup;

@@ -83,6 +83,8 @@ final class RunCommand implements Callable<Integer> {
 
   @Mixin private PcOptions pc = new PcOptions();
 
+  @Mixin private DeviceOptions devices = new DeviceOptions();
+
   @Option(
       names = "--workload",
       paramLabel = "NAME",
@@ -151,7 +153,8 @@ final class RunCommand implements Callable<Integer> {
 
   /** Runs a PC for at most so many nanoseconds. */
   private LongFunction<GuestRun.Report> computer(TechniqueKind technique, BootRequest request) {
-    PcConfiguration plain = pc.apply(PcConfiguration.of(guest.memoryBytes(), technique, clock));
+    PcConfiguration plain =
+        devices.apply(pc.apply(PcConfiguration.of(guest.memoryBytes(), technique, clock)));
     PcConfiguration configuration =
         clock == ClockMode.REAL ? plain.withEpochSeconds(epochSeconds()) : plain;
     Optional<Path> socket = monitorSocket();
@@ -165,6 +168,7 @@ final class RunCommand implements Callable<Integer> {
           spec.commandLine(),
           "--mmu direct runs a paravirtual kernel: it needs --kernel, and has no --monitor");
     }
+    devices.requireNone();
     XenConfiguration plain =
         XenConfiguration.of(guest.memoryBytes(), clock).withBatching(!noBatch).withJit(pc.jit());
     XenConfiguration configuration =

@@ -70,6 +70,13 @@ final class BadInputTest {
     }
     cases.add(Arguments.of("run --stats DIR/absent/s.json", "there is no directory"));
     cases.add(Arguments.of("run --stats DIR", "is a directory"));
+    cases.add(Arguments.of("run --disk DIR/absent", "there is no file"));
+    cases.add(Arguments.of("run --disk DIR,ro", "there is no file"));
+    cases.add(Arguments.of("run --device net", "--device is rng or balloon"));
+    cases.add(Arguments.of("run --device balloon,foo", "--device is rng or balloon"));
+    cases.add(
+        Arguments.of("run --device rng --mmu direct --kernel DIR/kernel", "has no virtio devices"));
+    cases.add(Arguments.of("run --device balloon --mmu partition", "under partition"));
     cases.add(Arguments.of("run --monitor unix:DIR/absent/socket", "name another path"));
     cases.add(Arguments.of("run --monitor unix:DIR/text", "name another path"));
     cases.add(Arguments.of("compare --html DIR/absent/r.html", "there is no directory"));

@@ -10,6 +10,7 @@ import memvisor.machine.MachineEndedException;
 import memvisor.machine.inspect.FlatView;
 import memvisor.machine.inspect.Inspector;
 import memvisor.machine.inspect.PhysicalPage;
+import memvisor.machine.pc.PcBalloon;
 import memvisor.machine.pc.PcMachine;
 
 /**
@@ -24,6 +25,8 @@ public final class MonitorPrompt {
 
   /** Longer answers are cut: only tables built to be endless give them. */
   private static final int LONGEST_REPLY = 64 << 20;
+
+  private static final String NO_BALLOON = "Error: No balloon device has been activated\n";
 
   private final PcMachine machine;
   private final Inspector inspector;
@@ -57,6 +60,11 @@ public final class MonitorPrompt {
               "xp", "/fmt addr", "physical memory dump starting at 'addr'", a -> dump(a, true)),
           new Command("stats", "", "show what was counted: exits, TLBs, technique", this::stats),
           new Command("ledger", "", "show the host frames of this VM by use", this::ledger),
+          new Command(
+              "balloon",
+              "target",
+              "request VM to change its memory allocation (in MB)",
+              this::balloon),
           new Command("stop", "", "stop the guest, and its clock", this::stop),
           new Command("cont", "", "let the guest go on", this::cont),
           new Command("system_powerdown", "", "press the power button", this::powerButton),
@@ -145,7 +153,7 @@ public final class MonitorPrompt {
   // ---- info --------------------------------------------------------------------------------
 
   private static String topics() {
-    return "mem, tlb, registers, mtree -f, status";
+    return "mem, tlb, registers, mtree -f, balloon, status";
   }
 
   private String info(String arguments) {
@@ -155,6 +163,7 @@ public final class MonitorPrompt {
       case "mtree -f" -> listing(inspector::mtree);
       case "mtree" -> throw new MonitorError("only the flat view is kept: info mtree -f");
       case "registers" -> machine.atBoundary(inspector::registers);
+      case "balloon" -> balloon();
       case "status" -> "VM status: " + (machine.isPaused() ? "paused" : "running") + "\n";
       case "" -> throw new MonitorError("info shows one of: " + topics());
       default -> unknown("info " + arguments);
@@ -275,6 +284,32 @@ public final class MonitorPrompt {
   private String ledger(String arguments) {
     requireEmpty(arguments);
     return machine.atBoundary(() -> MonitorStatistics.frames(machine));
+  }
+
+  // ---- balloon -----------------------------------------------------------------------------
+
+  /** As QEMU counts it: what the balloon leaves of the guest's memory. */
+  private String balloon() {
+    long memoryBytes = machine.configuration().memoryBytes();
+    return machine
+        .balloon()
+        .map(b -> "balloon: actual=" + (memoryBytes - (b.state().actualPages() << 12) >> 20) + "\n")
+        .orElse(NO_BALLOON);
+  }
+
+  private String balloon(String arguments) {
+    Optional<PcBalloon> balloon = machine.balloon();
+    if (balloon.isEmpty()) {
+      return NO_BALLOON;
+    }
+    long memoryBytes = machine.configuration().memoryBytes();
+    long leftMib = address(arguments);
+    if (leftMib <= 0) {
+      throw new MonitorError("the target is more than 0 MB");
+    }
+    long leftBytes = Math.min(leftMib, memoryBytes >> 20) << 20;
+    balloon.get().setTargetPages(memoryBytes - leftBytes >>> 12);
+    return "";
   }
 
   // ---- control -----------------------------------------------------------------------------

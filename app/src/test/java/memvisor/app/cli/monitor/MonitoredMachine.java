@@ -1,5 +1,6 @@
 package memvisor.app.cli.monitor;
 
+import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import memvisor.boot.BootRequest;
 import memvisor.host.HostMemory;
@@ -11,6 +12,7 @@ import memvisor.machine.RunOutcome;
 import memvisor.machine.TechniqueKind;
 import memvisor.machine.pc.PcConfiguration;
 import memvisor.machine.pc.PcMachine;
+import memvisor.machine.pc.VirtioSpec;
 
 /** The built-in guest with a long work, run by a thread of its own. */
 final class MonitoredMachine implements AutoCloseable {
@@ -25,7 +27,14 @@ final class MonitoredMachine implements AutoCloseable {
   MonitoredMachine(TechniqueKind technique) {
     machine =
         new PcMachine(
-            PcConfiguration.of(MEMORY_BYTES, technique, ClockMode.VIRTUAL), host, b -> {}, b -> {});
+            PcConfiguration.of(MEMORY_BYTES, technique, ClockMode.VIRTUAL)
+                .withDevices(
+                    technique == TechniqueKind.PARTITION
+                        ? List.of()
+                        : List.of(new VirtioSpec.Balloon(true, true))),
+            host,
+            b -> {},
+            b -> {});
     machine.boot(BootRequest.of(BuiltinGuest.image(Workload.RANDOM_UPDATE, ENDLESS)));
     prompt = new MonitorPrompt(machine);
     run = new CompletableFuture<>();

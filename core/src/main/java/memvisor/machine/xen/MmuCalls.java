@@ -254,6 +254,13 @@ final class MmuCalls {
     return 0;
   }
 
+  /** The guest's own address of a fault in the window of its LDT; other addresses as they are. */
+  long guestAddress(long gva) {
+    long offset = gva - MonitorSlots.LDT_GVA;
+    boolean inLdt = offset >= 0 && offset < MonitorSlots.LDT_PAGES * 4096L;
+    return inLdt ? ldtBase + offset : gva;
+  }
+
   /** LDT pages are typed when they are first used. */
   private boolean loadLdtPage(int page) {
     if (page * GDT_ENTRIES_PER_PAGE >= ldtEntries || ldtPages[page] >= 0) {

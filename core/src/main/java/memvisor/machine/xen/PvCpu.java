@@ -1,5 +1,6 @@
 package memvisor.machine.xen;
 
+import java.util.Objects;
 import memvisor.cpu.x86.RegisterFile;
 import memvisor.cpu.x86.RegisterName;
 import memvisor.cpu.x86.SegmentName;
@@ -30,6 +31,10 @@ final class PvCpu implements SupervisorPort {
   private static final long FLAG_AC = 1 << 18;
 
   static final int VECTOR_UD = 6;
+
+  /** #NM, whose delivery clears the guest's CR0.TS. */
+  private static final int VECTOR_NM = 7;
+
   static final int VECTOR_GP = 13;
   static final int VECTOR_PF = 14;
 
@@ -79,6 +84,10 @@ final class PvCpu implements SupervisorPort {
 
   void setHypercalls(Hypercalls calls) {
     hypercalls = calls;
+  }
+
+  private Hypercalls requireHypercalls() {
+    return Objects.requireNonNull(hypercalls);
   }
 
   // ---- what the guest sets -------------------------------------------------------------------
@@ -145,7 +154,11 @@ final class PvCpu implements SupervisorPort {
       return;
     }
     int code = errorCode;
+    if (vector == VECTOR_NM) {
+      r.setTaskSwitched(false);
+    }
     if (vector == VECTOR_PF) {
+      r.set(RegisterName.CR2, requireHypercalls().mmu().guestAddress(r.get(RegisterName.CR2)));
       domain.shared().setCr2(r.get(RegisterName.CR2));
       code = mmu.inKernel() ? errorCode & ~4 : errorCode | 4;
     }
@@ -175,7 +188,7 @@ final class PvCpu implements SupervisorPort {
     r.set(RegisterName.R11, r.get(RegisterName.RFLAGS) & ~FLAG_RF);
     r.set(RegisterName.RIP, nextRip);
     if (mmu.inKernel()) {
-      java.util.Objects.requireNonNull(hypercalls).enter();
+      requireHypercalls().enter();
     } else {
       domain.count(ExitReason.SYSTEM_CALL, r.get(RegisterName.RAX));
       userSystemCall();

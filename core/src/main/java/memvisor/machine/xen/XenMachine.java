@@ -312,6 +312,11 @@ public final class XenMachine implements AutoCloseable {
     return new TechniqueStatistics(own.name(), own.tableFrames(), all);
   }
 
+  /** How {@code gva} is translated now; while the machine is not running. */
+  public DirectExplanation explain(long gva) {
+    return DirectExplanation.of(this, gva);
+  }
+
   /** The last hypercalls that failed, oldest first. */
   public List<String> failedHypercalls() {
     return hypercalls.failures();

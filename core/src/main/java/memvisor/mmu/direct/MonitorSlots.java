@@ -50,6 +50,9 @@ public final class MonitorSlots {
   private final long descriptorL1;
   private final long descriptorL3;
 
+  /** Stands where the guest has no GDT page: descriptors that are not present. */
+  private final long emptyPage;
+
   MonitorSlots(VmBacking backing) {
     this.backing = backing;
     machine = backing.machine();
@@ -71,8 +74,12 @@ public final class MonitorSlots {
     }
     long system = Pte.P | Pte.RW | Pte.A;
     descriptorL3 = allocate();
+    emptyPage = allocate();
     descriptorL1 = table(table(descriptorL3, 0, system), 0, system);
     long page = table(descriptorL1, GUEST_GDT_PAGES, system | Pte.D | Pte.NX);
+    for (int i = 0; i < GUEST_GDT_PAGES; i++) {
+      setGdtPage(i, -1);
+    }
     for (int i = 0; i < FLAT.length; i++) {
       Hva.writeLong(machine.hva(page) + FLAT_OFFSET + 8L * i, FLAT[i]);
     }
@@ -109,7 +116,7 @@ public final class MonitorSlots {
 
   /** Frames that all this occupies. */
   long frames() {
-    return m2pFrames.length + 8L + m2pFrames.length / PageTypes.ENTRIES;
+    return m2pFrames.length + 9L + m2pFrames.length / PageTypes.ENTRIES;
   }
 
   /** Guest frame number of a machine frame, {@link #INVALID} if it is not the guest's. */
@@ -131,7 +138,7 @@ public final class MonitorSlots {
 
   /** Puts a frame into the window of the GDT; -1 empties the place. */
   public void setGdtPage(int page, long mfn) {
-    setDescriptorPage(page, mfn);
+    setDescriptorPage(page, mfn < 0 ? emptyPage >>> 12 : mfn);
   }
 
   /** Puts a frame into the window of the LDT; -1 empties the place. */

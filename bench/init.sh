@@ -5,6 +5,7 @@ echo @@init
 b=/bin/busybox
 $b mount -t proc proc /proc
 $b mount -t sysfs sysfs /sys
+$b mount -t devtmpfs dev /dev # for /dev/zero
 echo 1 >/proc/sys/kernel/printk # nothing of the kernel's between our lines
 jobs=none
 scale=1

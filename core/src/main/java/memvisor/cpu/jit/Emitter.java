@@ -19,6 +19,20 @@ final class Emitter {
   private static final ClassDesc BOOLEAN = ConstantDescs.CD_boolean;
   private static final ClassDesc VOID = ConstantDescs.CD_void;
 
+  private static final String[] LOADS = {"load8", "load16", "load32", "load64"};
+  private static final String[] STORES = {"store8", "store16", "store32", "store64"};
+  private static final MethodTypeDesc LOAD = MethodTypeDesc.of(LONG, VCPU, LONG, INT, INT);
+  private static final MethodTypeDesc LOAD_FOR_WRITE =
+      MethodTypeDesc.of(LONG, VCPU, LONG, INT, INT, INT);
+  private static final MethodTypeDesc STORE = MethodTypeDesc.of(INT, VCPU, LONG, LONG, INT, INT);
+  private static final MethodTypeDesc[] SETTERS = {
+    MethodTypeDesc.of(VOID), setter(1), setter(2), setter(3)
+  };
+
+  private static MethodTypeDesc setter(int arguments) {
+    return MethodTypeDesc.of(VOID, longs(arguments));
+  }
+
   /** Local 1: the processor. */
   static final int CPU = 1;
 
@@ -79,20 +93,17 @@ final class Emitter {
 
   /** Loads: CPU, address, instructions retired and the operation's number are on the stack. */
   void load(int bytes) {
-    MethodTypeDesc type = MethodTypeDesc.of(LONG, VCPU, LONG, INT, INT);
-    b.invokestatic(COMPILED, "load" + 8 * bytes, type);
+    b.invokestatic(COMPILED, LOADS[Integer.numberOfTrailingZeros(bytes)], LOAD);
   }
 
   /** As {@link #load}, with the size after the address. */
   void loadForWrite() {
-    MethodTypeDesc type = MethodTypeDesc.of(LONG, VCPU, LONG, INT, INT, INT);
-    b.invokestatic(COMPILED, "loadForWrite", type);
+    b.invokestatic(COMPILED, "loadForWrite", LOAD_FOR_WRITE);
   }
 
   /** As {@link #load}, with the value after the address; pushes whether to leave. */
   void store(int bytes) {
-    MethodTypeDesc type = MethodTypeDesc.of(INT, VCPU, LONG, LONG, INT, INT);
-    b.invokestatic(COMPILED, "store" + 8 * bytes, type);
+    b.invokestatic(COMPILED, STORES[Integer.numberOfTrailingZeros(bytes)], STORE);
   }
 
   void opaque() {
@@ -125,7 +136,7 @@ final class Emitter {
 
   /** Sets the processor's flags; the flags and {@code arguments} longs are on the stack. */
   void setFlags(String name, int arguments) {
-    b.invokevirtual(FLAGS, name, MethodTypeDesc.of(VOID, longs(arguments)));
+    b.invokevirtual(FLAGS, name, SETTERS[arguments]);
   }
 
   void setResult() {

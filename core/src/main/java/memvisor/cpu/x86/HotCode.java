@@ -4,6 +4,7 @@ import java.lang.invoke.MethodHandle;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.MethodType;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import memvisor.memory.Hva;
 import memvisor.memory.MachineMemory;
@@ -19,6 +20,10 @@ public final class HotCode {
   public static final String PACKAGE = HotCode.class.getPackageName();
 
   private final List<Block> blocks = new ArrayList<>();
+
+  /** Forms of the blocks asked for so far; translators ask often. */
+  private final List<Lowered[]> lowered = new ArrayList<>();
+
   private final Block entry;
   private final MachineMemory machine;
 
@@ -113,7 +118,16 @@ public final class HotCode {
 
   /** What an instruction does. */
   public Lowered lowered(int block, int index) {
-    return Lowering.lower(blocks.get(block).ops[index]);
+    while (lowered.size() <= block) {
+      lowered.add(lower(blocks.get(lowered.size())));
+    }
+    return lowered.get(block)[index];
+  }
+
+  private static Lowered[] lower(Block block) {
+    Lowered[] forms = new Lowered[block.ops.length];
+    Arrays.setAll(forms, i -> Lowering.lower(block.ops[i]));
+    return forms;
   }
 
   /** The bytes of an instruction, as memory has them now. */

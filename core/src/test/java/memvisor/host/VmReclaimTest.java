@@ -280,7 +280,7 @@ final class VmReclaimTest {
     SplittableRandom random = new SplittableRandom(seed);
     FlakyStorage storage = new FlakyStorage(4 * PAGES * PAGE);
     ReclaimOptions all = options().withSwap(new SwapFile(storage, 4 * PAGES));
-    try (HostMemory host = host(110, all)) {
+    try (HostMemory host = host(56, all)) {
       VmMemory a = vm(host);
       VmMemory b = vm(host);
       a.joinTrustDomain("x");

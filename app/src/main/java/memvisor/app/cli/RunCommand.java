@@ -10,6 +10,7 @@ import java.util.function.LongFunction;
 import memvisor.app.cli.report.JsonReport;
 import memvisor.app.cli.run.DomainRun;
 import memvisor.app.cli.run.GuestRun;
+import memvisor.app.cli.run.HostSetup;
 import memvisor.boot.BootException;
 import memvisor.boot.BootRequest;
 import memvisor.host.HostMemoryException;
@@ -85,6 +86,8 @@ final class RunCommand implements Callable<Integer> {
 
   @Mixin private DeviceOptions devices = new DeviceOptions();
 
+  @Mixin private HostOptions host = new HostOptions();
+
   @Option(
       names = "--workload",
       paramLabel = "NAME",
@@ -158,7 +161,11 @@ final class RunCommand implements Callable<Integer> {
     PcConfiguration configuration =
         clock == ClockMode.REAL ? plain.withEpochSeconds(epochSeconds()) : plain;
     Optional<Path> socket = monitorSocket();
-    return nanos -> new GuestRun(configuration, request, nanos, socket).run();
+    long ample = HostSetup.ampleBytes(guest.memoryBytes());
+    return nanos -> {
+      HostSetup setup = host.setup(guest.memoryBytes(), ample);
+      return new GuestRun(configuration, request, nanos, socket, setup).run();
+    };
   }
 
   /** Runs a paravirtual domain. */
@@ -239,6 +246,9 @@ final class RunCommand implements Callable<Integer> {
             "tableFrames", report.technique().tableFrames(),
             "techniqueCounters", report.technique().counters(),
             "tlb", JsonReport.describe(report.tlb()));
+    if (!report.memory().isEmpty()) {
+      root.put("memory", report.memory());
+    }
     report.panic().ifPresent(text -> root.put("panic", text));
     return root;
   }

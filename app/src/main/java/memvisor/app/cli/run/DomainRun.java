@@ -2,6 +2,7 @@ package memvisor.app.cli.run;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.util.Map;
 import java.util.Optional;
 import memvisor.app.cli.monitor.PlainKeys;
 import memvisor.boot.BootRequest;
@@ -69,7 +70,8 @@ public final class DomainRun {
         machine.exits().counts(),
         machine.unit().counters(),
         machine.statistics(),
-        postMortem(machine));
+        postMortem(machine),
+        Map.of());
   }
 
   private static String postMortem(XenMachine machine) {

@@ -18,24 +18,25 @@ import memvisor.tlb.TlbCounters;
 
 /** Runs one guest with its console on standard input and output until it ends. */
 public final class GuestRun {
-  /** Room for tables beside guest memory. */
-  private static final long TABLES_BYTES = 128L << 20;
-
   private final PcConfiguration configuration;
   private final BootRequest request;
   private final long maxNanos;
   private final Optional<Path> monitorSocket;
+  private final HostSetup setup;
 
   /**
    * A run that is given up after {@code maxNanos} of wall time.
    *
    * @param monitorSocket where the monitor prompt listens meanwhile
+   * @param setup the machine memory
    */
   public GuestRun(
       PcConfiguration configuration,
       BootRequest request,
       long maxNanos,
-      Optional<Path> monitorSocket) {
+      Optional<Path> monitorSocket,
+      HostSetup setup) {
+    this.setup = setup;
     this.monitorSocket = monitorSocket;
     this.configuration = configuration;
     this.request = request;
@@ -53,6 +54,7 @@ public final class GuestRun {
    * @param tlb what the translation hardware counted
    * @param technique what the technique counted
    * @param postMortem registers and last exits, for a guest that died
+   * @param memory the ledger's sums as a tree of maps, empty where there is none
    */
   public record Report(
       RunOutcome outcome,
@@ -62,19 +64,23 @@ public final class GuestRun {
       Map<ExitReason, Long> exits,
       TlbCounters tlb,
       TechniqueStatistics technique,
-      String postMortem) {}
+      String postMortem,
+      Map<String, Object> memory) {
+    Report with(Map<String, Object> newMemory) {
+      return new Report(
+          outcome, panic, instructions, wallNanos, exits, tlb, technique, postMortem, newMemory);
+    }
+  }
 
   /** Runs the guest. */
   public Report run() {
-    // A partition takes one run of frames that starts at a multiple of its size.
-    long hostBytes = 4 * Long.highestOneBit(configuration.memoryBytes()) + TABLES_BYTES;
     Stopper stopper = new Stopper();
     ConsoleWatch console = new ConsoleWatch(System.out, stopper::stop);
-    try (HostMemory host = HostMemory.create(hostBytes);
+    try (HostMemory host = setup.create();
         PcMachine machine = new PcMachine(configuration, host, console, value -> {})) {
       stopper.machine = Optional.of(machine);
       machine.boot(request);
-      return runMonitored(machine, console);
+      return runMonitored(machine, console).with(MemoryReport.of(host, machine.memory()));
     }
   }
 
@@ -109,7 +115,8 @@ public final class GuestRun {
         machine.exits().counts(),
         machine.unit().counters(),
         machine.technique().statistics(),
-        postMortem(machine));
+        postMortem(machine),
+        Map.of());
   }
 
   /** On a terminal some keys are ours; a pipe belongs to the guest as a whole. */

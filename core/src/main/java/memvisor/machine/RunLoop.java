@@ -1,6 +1,7 @@
 package memvisor.machine;
 
 import java.util.concurrent.locks.LockSupport;
+import java.util.function.BooleanSupplier;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
@@ -30,6 +31,11 @@ public final class RunLoop {
 
     /** How the guest ended; null while it runs. */
     @Nullable RunOutcome outcome();
+
+    /** Looks after what is due between slices, also while the guest is paused. */
+    default void housekeep() {
+      // Nothing is due in most machines.
+    }
 
     /** Runs at most so many instructions; an idle guest sleeps until {@code lastNanos} at most. */
     void slice(long budget, long lastNanos);
@@ -80,8 +86,9 @@ public final class RunLoop {
       if (machine.instructions() >= lastInstruction || System.nanoTime() >= lastNanos) {
         return new RunOutcome.LimitReached();
       }
+      machine.housekeep();
       if (paused) {
-        sleepUnless(Math.min(lastNanos - System.nanoTime(), IDLE_NANOS), false);
+        sleep(Math.min(lastNanos - System.nanoTime(), IDLE_NANOS), () -> false);
       } else {
         machine.slice(lastInstruction - machine.instructions(), lastNanos);
       }
@@ -108,15 +115,16 @@ public final class RunLoop {
       return;
     }
     long wait = waitsForever ? IDLE_NANOS : Math.min(IDLE_NANOS, deadlineNanos - clock.nanos());
-    sleepUnless(Math.min(wait, lastNanos - System.nanoTime()), machine.shouldWake());
+    sleep(Math.min(wait, lastNanos - System.nanoTime()), machine::shouldWake);
   }
 
-  private void sleepUnless(long nanos, boolean awake) {
-    if (nanos <= 0 || awake) {
+  private void sleep(long nanos, BooleanSupplier shouldWake) {
+    if (nanos <= 0) {
       return;
     }
+    // Whoever wakes the machine has changed something before: looked at after this is set.
     idle = Thread.currentThread();
-    if (!stopRequested && !actions.isWaiting() && !machine.shouldWake()) {
+    if (!stopRequested && !actions.isWaiting() && !shouldWake.getAsBoolean()) {
       LockSupport.parkNanos(nanos);
     }
     idle = null;
@@ -165,5 +173,10 @@ public final class RunLoop {
   /** Whether the guest is held by {@link #pause}. */
   public boolean isPaused() {
     return paused;
+  }
+
+  /** Lets no further action begin, and waits for one that is under way. */
+  public void close() {
+    actions.close();
   }
 }

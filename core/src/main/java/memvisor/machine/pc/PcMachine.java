@@ -3,7 +3,6 @@ package memvisor.machine.pc;
 import java.time.Instant;
 import java.util.List;
 import java.util.Optional;
-import java.util.concurrent.locks.LockSupport;
 import java.util.function.Supplier;
 import memvisor.boot.BootLoader;
 import memvisor.boot.BootRequest;
@@ -29,12 +28,11 @@ import memvisor.host.HostMemory;
 import memvisor.host.HostMemoryException;
 import memvisor.host.Ledger;
 import memvisor.host.VmMemory;
-import memvisor.machine.BoundaryActions;
-import memvisor.machine.ClockMode;
 import memvisor.machine.ExitReason;
 import memvisor.machine.ExitStatistics;
 import memvisor.machine.GuestState;
 import memvisor.machine.MachineClock;
+import memvisor.machine.RunLoop;
 import memvisor.machine.RunOutcome;
 import memvisor.mmu.Technique;
 import memvisor.mmu.VcpuMmu;
@@ -51,22 +49,6 @@ import org.jspecify.annotations.Nullable;
  * inspected.
  */
 public final class PcMachine implements AutoCloseable {
-  /**
-   * Instructions per slice while the clock is real: a timer is at most this late, about a third of
-   * a millisecond when interpreting 60 M instructions per second.
-   */
-  private static final long REAL_SLICE = 20_000;
-
-  /**
-   * Instructions per slice while the clock is virtual, where the next deadline bounds it anyway.
-   */
-  private static final long VIRTUAL_SLICE = 10_000_000;
-
-  /**
-   * How long an idle guest without any deadline sleeps before it looks around: for stop requests.
-   */
-  private static final long IDLE_NANOS = 50_000_000;
-
   private static final List<SegmentName> DATA_SEGMENTS =
       List.of(SegmentName.ES, SegmentName.SS, SegmentName.DS, SegmentName.FS, SegmentName.GS);
 
@@ -82,12 +64,9 @@ public final class PcMachine implements AutoCloseable {
   private final Vcpu vcpu;
   private final JitTranslator translator;
   private final Boundary boundary = new Boundary();
-  private final BoundaryActions actions = new BoundaryActions(this::wake);
+  private final RunLoop loop;
   private final HostMemory host;
   private @Nullable RunOutcome outcome;
-  private volatile boolean stopRequested;
-  private volatile boolean paused;
-  private volatile @Nullable Thread idle;
 
   /**
    * Builds a machine and gives it memory.
@@ -107,6 +86,7 @@ public final class PcMachine implements AutoCloseable {
     technique = Techniques.create(configuration, memory);
     mmu = technique.attach(unit, guest);
     clock = new MachineClock(configuration.clock());
+    loop = new RunLoop(new Slices(), clock);
     board =
         new PcBoard(
             new PcBoard.Surroundings(
@@ -194,42 +174,7 @@ public final class PcMachine implements AutoCloseable {
    * @param maxNanos wall time to run at most
    */
   public RunOutcome run(long maxInstructions, long maxNanos) {
-    actions.enter();
-    try {
-      return runUntilOutcome(maxInstructions, maxNanos);
-    } finally {
-      actions.leave();
-    }
-  }
-
-  private RunOutcome runUntilOutcome(long maxInstructions, long maxNanos) {
-    long lastInstruction = saturatedSum(instructions(), maxInstructions);
-    long lastNanos = saturatedSum(System.nanoTime(), maxNanos);
-    while (true) {
-      actions.perform();
-      RunOutcome ended = outcome;
-      if (ended != null) {
-        return ended;
-      }
-      if (stopRequested) {
-        stopRequested = false;
-        return new RunOutcome.Stopped();
-      }
-      if (instructions() >= lastInstruction || System.nanoTime() >= lastNanos) {
-        return new RunOutcome.LimitReached();
-      }
-      memory.housekeep(clock.nanos());
-      if (paused) {
-        sleepPaused(lastNanos - System.nanoTime());
-      } else {
-        slice(lastInstruction - instructions(), lastNanos);
-      }
-    }
-  }
-
-  private static long saturatedSum(long a, long b) {
-    long sum = a + b;
-    return sum < a ? Long.MAX_VALUE : sum;
+    return loop.run(maxInstructions, maxNanos);
   }
 
   /** Lets timers act, runs the vCPU to the next deadline, and handles why it came back. */
@@ -238,7 +183,7 @@ public final class PcMachine implements AutoCloseable {
       return;
     }
     vcpu.setInterruptLine(board.interrupts().interruptPending());
-    RunExit exit = vcpu.run(Math.min(budget, sliceLength()));
+    RunExit exit = vcpu.run(Math.min(budget, loop.sliceLength(board.timed().nextDeadlineNanos())));
     switch (exit) {
       case BUDGET, STOPPED -> {}
       case HALTED -> halted(lastNanos);
@@ -262,14 +207,6 @@ public final class PcMachine implements AutoCloseable {
     }
   }
 
-  private long sliceLength() {
-    if (clock.mode() == ClockMode.REAL) {
-      return REAL_SLICE;
-    }
-    long deadline = board.timed().nextDeadlineNanos();
-    return Math.clamp(deadline - clock.nanos(), 1, VIRTUAL_SLICE);
-  }
-
   private void halted(long lastNanos) {
     exits.count(ExitReason.HLT, instructions(), 0);
     long deadline = board.timed().nextDeadlineNanos();
@@ -278,45 +215,16 @@ public final class PcMachine implements AutoCloseable {
       outcome = new RunOutcome.Died("halted with interrupts disabled: nothing can wake it");
       return;
     }
-    if (clock.mode() == ClockMode.VIRTUAL && !waitsForever) {
-      clock.skipTo(deadline);
-      return;
-    }
-    long wait = waitsForever ? IDLE_NANOS : Math.min(IDLE_NANOS, deadline - clock.nanos());
-    sleep(Math.min(wait, lastNanos - System.nanoTime()));
-  }
-
-  private void sleep(long nanos) {
-    if (nanos <= 0) {
-      return;
-    }
-    idle = Thread.currentThread();
-    if (!stopRequested && !actions.isWaiting() && !board.interrupts().interruptPending()) {
-      LockSupport.parkNanos(nanos);
-    }
-    idle = null;
-  }
-
-  private void sleepPaused(long nanos) {
-    idle = Thread.currentThread();
-    if (!stopRequested && !actions.isWaiting()) {
-      LockSupport.parkNanos(Math.min(nanos, IDLE_NANOS));
-    }
-    idle = null;
+    loop.idle(deadline, lastNanos);
   }
 
   private void wake() {
-    vcpu.kick();
-    Thread sleeper = idle;
-    if (sleeper != null) {
-      LockSupport.unpark(sleeper);
-    }
+    loop.wake();
   }
 
   /** Makes {@link #run} return {@link RunOutcome.Stopped}; from any thread. */
   public void stop() {
-    stopRequested = true;
-    wake();
+    loop.stop();
   }
 
   /**
@@ -325,35 +233,25 @@ public final class PcMachine implements AutoCloseable {
    * slices, an idle or paused one wakes for it; one that nobody runs is kept from starting while
    * the calling thread performs it.
    *
-   * @see BoundaryActions#call
+   * @see RunLoop#atBoundary
    */
   public <T> T atBoundary(Supplier<T> action) {
-    return actions.call(action);
+    return loop.atBoundary(action);
   }
 
   /** Holds the guest, and its clock, at the next block boundary; {@link #run} goes on waiting. */
   public void pause() {
-    atBoundary(
-        () -> {
-          paused = true;
-          clock.pause();
-          return null;
-        });
+    loop.pause();
   }
 
   /** Lets a paused guest go on. */
   public void resume() {
-    atBoundary(
-        () -> {
-          paused = false;
-          clock.resume();
-          return null;
-        });
+    loop.resume();
   }
 
   /** Whether the guest is held by {@link #pause}. */
   public boolean isPaused() {
-    return paused;
+    return loop.isPaused();
   }
 
   /** Sends bytes to the guest's COM1; from any thread. */
@@ -474,8 +372,40 @@ public final class PcMachine implements AutoCloseable {
   /** Gives every frame back; waits for actions of other threads that are under way. */
   @Override
   public void close() {
-    actions.close();
+    loop.close();
     memory.close();
+  }
+
+  private final class Slices implements RunLoop.Slices {
+    @Override
+    public long instructions() {
+      return vcpu.instructions();
+    }
+
+    @Override
+    public @Nullable RunOutcome outcome() {
+      return outcome;
+    }
+
+    @Override
+    public void housekeep() {
+      memory.housekeep(clock.nanos());
+    }
+
+    @Override
+    public void slice(long budget, long lastNanos) {
+      PcMachine.this.slice(budget, lastNanos);
+    }
+
+    @Override
+    public void kick() {
+      vcpu.kick();
+    }
+
+    @Override
+    public boolean shouldWake() {
+      return board.interrupts().interruptPending();
+    }
   }
 
   private final class Power implements PowerEvents {

@@ -325,6 +325,7 @@ public final class XenMachine implements AutoCloseable {
   /** Gives every frame back. */
   @Override
   public void close() {
+    loop.close();
     memory.close();
   }
 

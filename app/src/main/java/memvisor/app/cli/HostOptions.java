@@ -42,6 +42,14 @@ final class HostOptions {
               + "use, so that nothing is left behind.")
   private Optional<Path> swap = Optional.empty();
 
+  /** Refuses what a technique cannot do. */
+  void requirePlain(String why) {
+    if (hostBytes != NO_SIZE || dedup || compress || swap.isPresent()) {
+      throw new ParameterException(
+          mixee.commandLine(), "--host-memory, --dedup, --compress and --swap: " + why);
+    }
+  }
+
   /** The memory for a guest of {@code guestBytes}; {@code defaultBytes} if no size was given. */
   HostSetup setup(long guestBytes, long defaultBytes) {
     long bytes = hostBytes == NO_SIZE ? defaultBytes : hostBytes;

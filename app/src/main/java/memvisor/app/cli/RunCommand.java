@@ -161,6 +161,9 @@ final class RunCommand implements Callable<Integer> {
     PcConfiguration configuration =
         clock == ClockMode.REAL ? plain.withEpochSeconds(epochSeconds()) : plain;
     Optional<Path> socket = monitorSocket();
+    if (technique == TechniqueKind.PARTITION) {
+      host.requirePlain("a partition is static, nothing can be taken from it");
+    }
     long ample = HostSetup.ampleBytes(guest.memoryBytes());
     return nanos -> {
       HostSetup setup = host.setup(guest.memoryBytes(), ample);
@@ -176,6 +179,7 @@ final class RunCommand implements Callable<Integer> {
           "--mmu direct runs a paravirtual kernel: it needs --kernel, and has no --monitor");
     }
     devices.requireNone();
+    host.requirePlain("the pages of a direct guest cannot be taken without its consent");
     XenConfiguration plain =
         XenConfiguration.of(guest.memoryBytes(), clock).withBatching(!noBatch).withJit(pc.jit());
     XenConfiguration configuration =

@@ -3,6 +3,7 @@ package memvisor.app.cli;
 import java.util.Optional;
 import memvisor.machine.TechniqueKind;
 import picocli.CommandLine.ITypeConverter;
+import picocli.CommandLine.TypeConversionException;
 
 /**
  * What {@code --mmu} names: a technique for an unmodified guest, or direct paging (empty), whose
@@ -22,8 +23,14 @@ record MmuChoice(Optional<TechniqueKind> technique) {
 
     @Override
     public MmuChoice convert(String text) {
-      return new MmuChoice(
-          text.equalsIgnoreCase(DIRECT) ? Optional.empty() : Optional.of(techniques.convert(text)));
+      if (text.equalsIgnoreCase(DIRECT)) {
+        return new MmuChoice(Optional.empty());
+      }
+      try {
+        return new MmuChoice(Optional.of(techniques.convert(text)));
+      } catch (TypeConversionException unknown) {
+        throw new TypeConversionException(unknown.getMessage() + ", " + DIRECT);
+      }
     }
   }
 }

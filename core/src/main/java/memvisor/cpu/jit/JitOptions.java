@@ -21,7 +21,7 @@ public record JitOptions(
     long maxCodeBytes) {
   /** What measurements on the Linux boot suggest. */
   public static JitOptions of(JitMode mode) {
-    return new JitOptions(mode, 2000, 50_000, 16, 64, 64L << 20);
+    return new JitOptions(mode, 2000, 400_000, 16, 64, 64L << 20);
   }
 
   /** The same with another threshold. */

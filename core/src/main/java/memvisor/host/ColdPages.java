@@ -1,7 +1,6 @@
 package memvisor.host;
 
 import java.lang.foreign.Arena;
-import java.util.Arrays;
 import memvisor.host.compress.CompressedPool;
 import memvisor.host.compress.PageCodec;
 import memvisor.host.swap.SwapFile;
@@ -41,14 +40,6 @@ final class ColdPages {
   private final int[] reserved = new int[1];
   private int region;
   private long hand;
-  private long totalPages;
-
-  /** Pages asked about since the guest last ran: asking again would find nothing accessed. */
-  private long askedStill;
-
-  /** Pages asked about since the working set was last summed up. */
-  private long askedThisSweep;
-
   private long accessedThisSweep;
   private volatile long workingSetPages;
 
@@ -59,14 +50,8 @@ final class ColdPages {
     ages = new byte[frames.regionCount()][];
     for (int i = 0; i < ages.length; i++) {
       ages[i] = new byte[(int) (frames.endGfn(i) - frames.firstGfn(i))];
-      totalPages += ages[i].length;
     }
     hand = ages.length == 0 ? 0 : frames.firstGfn(0);
-  }
-
-  /** The guest has run: flags mean something again. */
-  void guestRan() {
-    askedStill = 0;
   }
 
   /** Pages found accessed in the last whole sweep. */
@@ -134,46 +119,35 @@ final class ColdPages {
     }
     region = (region + 1) % ages.length;
     hand = frames.firstGfn(region);
+    if (region == 0) {
+      workingSetPages = accessedThisSweep;
+      accessedThisSweep = 0;
+    }
     return region == 0;
   }
 
   /** Ages a run of pages and leaves those old enough in {@link #victims}; how many. */
   private int age(int in, long first, int count, int minimumAge, long most) {
-    if (askedStill < totalPages) {
-      ask(in, first, count);
-    }
-    int found = 0;
-    for (int i = 0; i < count; i++) {
-      int index = (int) (first - frames.firstGfn(in)) + i;
-      boolean own = PageEntry.isPrivate(frames.get(in, first + i));
-      if (own && ages[in][index] >= minimumAge && found < most) {
-        victims[found++] = first + i;
-      }
-    }
-    return found;
-  }
-
-  private void ask(int in, long first, int count) {
-    Arrays.fill(accessed, false);
+    java.util.Arrays.fill(accessed, false);
     vm.derived().harvestAccessed(first, count, gfn -> accessed[(int) (gfn - first)] = true);
+    int found = 0;
     for (int i = 0; i < count; i++) {
       int index = (int) (first - frames.firstGfn(in)) + i;
       if (!PageEntry.isPrivate(frames.get(in, first + i))) {
         ages[in][index] = 0;
-      } else if (accessed[i]) {
+        continue;
+      }
+      if (accessed[i]) {
         accessedThisSweep++;
         ages[in][index] = (byte) Math.min(ages[in][index], 0);
       } else if (ages[in][index] < OLDEST) {
         ages[in][index]++;
       }
+      if (ages[in][index] >= minimumAge && found < most) {
+        victims[found++] = first + i;
+      }
     }
-    askedStill += count;
-    askedThisSweep += count;
-    if (askedThisSweep >= totalPages) {
-      workingSetPages = accessedThisSweep;
-      accessedThisSweep = 0;
-      askedThisSweep = 0;
-    }
+    return found;
   }
 
   /** Drops what techniques derived from the victims, run by run. */

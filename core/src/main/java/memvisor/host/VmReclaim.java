@@ -302,7 +302,6 @@ final class VmReclaim {
   private void balance() {
     ReclaimPolicy policy = reclaim.policy();
     String reason = policy.because(host.freeFrames());
-    cold.guestRan();
     for (Decision.Step step = policy.first(); ; step = policy.next(step)) {
       long pages =
           switch (step) {
@@ -327,13 +326,11 @@ final class VmReclaim {
 
   /** Compresses up to that many pages, cold or not; VM still. */
   long compress(long pages) {
-    cold.guestRan();
     return cold.compress(pages);
   }
 
   /** Writes up to that many pages to the swap file, cold or not; VM still. */
   long swapOut(long pages) {
-    cold.guestRan();
     return cold.swapOut(pages);
   }
 }

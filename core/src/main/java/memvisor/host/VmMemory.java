@@ -1,26 +1,19 @@
 package memvisor.host;
 
 import java.util.Arrays;
-import java.util.HashSet;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
-import java.util.Set;
-import java.util.concurrent.locks.ReadWriteLock;
-import java.util.concurrent.locks.ReentrantReadWriteLock;
 import java.util.function.LongConsumer;
 import java.util.function.LongSupplier;
 import java.util.function.ToLongFunction;
-import java.util.stream.LongStream;
 import memvisor.memory.Backing;
 import memvisor.memory.BalloonPort;
 import memvisor.memory.DerivedMappings;
-import memvisor.memory.DirtyLog;
 import memvisor.memory.FrameRole;
 import memvisor.memory.GuestAddressException;
 import memvisor.memory.GuestMemory;
 import memvisor.memory.GuestMemoryMap;
-import memvisor.memory.Hva;
 import memvisor.memory.MachineMemory;
 import memvisor.memory.PartitionSlice;
 import memvisor.memory.VmBacking;
@@ -38,9 +31,6 @@ import org.jspecify.annotations.Nullable;
 public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
   private static final long PAGE_BYTES = 4096;
 
-  /** Bytes of an image that are loaded at a time while memory may have to be reclaimed. */
-  private static final int LOAD_BYTES = 1 << 18;
-
   private static final DerivedMappings NOTHING_DERIVED =
       new DerivedMappings() {
         @Override
@@ -55,16 +45,15 @@ public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
   private final GuestMemoryMap map;
   private final FramePlacer placer;
   private final GuestFrames frames;
-  private final GuestBytes bytes;
+  private final Standstill standstill = new Standstill();
+  private final DirtyTracking dirty;
+  private final LargePages large;
+  private final TableFrames tables;
+  private final PageMover mover;
+  private final DeviceAccess access;
   private final @Nullable VmReclaim reclaim;
   private final GuestBalloon balloon;
-  private final Set<Long> tables = new HashSet<>();
-  // Read: device and loader accesses, which keep addresses for a moment. Write: moves and the end.
-  private final ReadWriteLock lock = new ReentrantReadWriteLock();
   private volatile DerivedMappings derived = NOTHING_DERIVED;
-  private volatile WriteObserver observer = WriteObserver.NONE;
-  private volatile MoveGate gate = MoveGate.STOPPED;
-  private volatile @Nullable DirtyLog dirtyLog;
   private volatile Runnable pressureListener = () -> {};
   private volatile @Nullable String failure;
   private String trustDomain;
@@ -75,7 +64,10 @@ public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
     this.vmId = vmId;
     this.map = map;
     frames = new GuestFrames(map);
-    bytes = new GuestBytes(this, frames);
+    dirty = new DirtyTracking(this, frames, standstill);
+    large = new LargePages(this, frames);
+    mover = new PageMover(this, host, frames);
+    tables = new TableFrames(host, vmId);
     placer = new FramePlacer(host, vmId, map, frames, placement);
     trustDomain = "vm " + vmId;
     reclaim =
@@ -84,6 +76,7 @@ public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
             : host.reclaim()
                 .map(shared -> new VmReclaim(this, host, shared, frames, placer))
                 .orElse(null);
+    access = new DeviceAccess(map, new GuestBytes(this, frames), standstill, reclaim);
     balloon = new GuestBalloon(this, host, frames, reclaim);
   }
 
@@ -124,12 +117,12 @@ public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
 
   /** Registers who hears of writes that no vCPU made. */
   public void setWriteObserver(WriteObserver observer) {
-    this.observer = observer;
+    access.setObserver(observer);
   }
 
   /** Registers who can stop this VM's vCPUs for a move. */
   public void setMoveGate(MoveGate gate) {
-    this.gate = gate;
+    standstill.setGate(gate);
   }
 
   /** Registers who brings this VM to a block boundary, and {@link #housekeep} there, soon. */
@@ -215,7 +208,7 @@ public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
    */
   public void housekeep(long nowNanos) {
     if (reclaim != null && reclaim.isDue(nowNanos)) {
-      still(() -> reclaim.housekeep(nowNanos));
+      standstill.still(() -> reclaim.housekeep(nowNanos));
     }
   }
 
@@ -243,7 +236,7 @@ public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
                   vmId, slice().isPresent() ? "a partition is static" : "reclaim is not enabled"));
     }
     long[] result = new long[1];
-    whileStill(
+    standstill.whileStill(
         () -> {
           on.releaseLeft();
           result[0] = action.applyAsLong(on);
@@ -295,10 +288,7 @@ public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
     if (!write) {
       return withPermission(region, gfn, entry);
     }
-    DirtyLog log = dirtyLog;
-    if (log != null) {
-      log.mark(gfn);
-    }
+    dirty.mark(gfn);
     return entry | Backing.WRITABLE;
   }
 
@@ -328,12 +318,10 @@ public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
     return Backing.isPresent(entry) ? withPermission(region, gfn, entry) : Backing.NO_FRAME;
   }
 
-  private long withPermission(int region, long gfn, long entry) {
-    DirtyLog log = dirtyLog;
+  /** What a technique may know of an entry: the frame, and whether it may be written unseen. */
+  long withPermission(int region, long gfn, long entry) {
     boolean writable =
-        !frames.isReadOnly(region)
-            && !PageEntry.isShared(entry)
-            && (log == null || log.isDirty(gfn));
+        !frames.isReadOnly(region) && !PageEntry.isShared(entry) && dirty.mayWriteUnseen(gfn);
     long backing = PageEntry.backing(entry);
     return writable ? backing | Backing.WRITABLE : backing;
   }
@@ -346,35 +334,14 @@ public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
 
   @Override
   public int contiguousSizeLog2(long gfn) {
-    return isContiguous(gfn, 9) ? isContiguous(gfn, 18) ? 30 : 21 : 12;
-  }
-
-  private boolean isContiguous(long gfn, int order) {
-    long first = gfn & -(1L << order);
-    long end = first + (1L << order);
-    int region = frames.region(gfn);
-    if (region < 0 || first < frames.firstGfn(region) || end > frames.endGfn(region)) {
-      return false;
-    }
-    long expected = withPermission(region, first, frames.get(region, first));
-    if (!Backing.isPresent(expected) || (Backing.hpa(expected) >>> 12 & (1L << order) - 1) != 0) {
-      return false;
-    }
-    for (long page = first; page < end; page++, expected += PAGE_BYTES) {
-      if (withPermission(region, page, frames.get(region, page)) != expected) {
-        return false;
-      }
-    }
-    return true;
+    return large.sizeLog2(gfn);
   }
 
   @Override
   public synchronized long allocateTable(FrameRole role) {
     requireOpen();
-    long hpa = host.allocate(0, vmId, role, TransitionReason.TABLE);
-    if (hpa >= 0) {
-      tables.add(hpa);
-    } else if (reclaim != null) {
+    long hpa = tables.allocate(role);
+    if (hpa < 0 && reclaim != null) {
       fail(reclaim.shared().exhausted());
     }
     tellPressure();
@@ -383,11 +350,7 @@ public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
 
   @Override
   public synchronized void freeTable(long hpa) {
-    if (!tables.remove(hpa)) {
-      throw new IllegalStateException(
-          "freed a table that vm %d does not have: hpa=0x%x".formatted(vmId, hpa));
-    }
-    host.free(hpa, vmId, TransitionReason.FREED);
+    tables.free(hpa);
   }
 
   /**
@@ -405,40 +368,18 @@ public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
       throw new IllegalStateException("pages of a partition do not move: gfn=0x%x".formatted(gfn));
     }
     boolean[] moved = new boolean[1];
-    whileStill(() -> moved[0] = moveStill(gfn));
+    standstill.whileStill(() -> moved[0] = mover.scatter(gfn));
     return moved[0];
-  }
-
-  private boolean moveStill(long gfn) {
-    int region = frames.region(gfn);
-    long old = region < 0 ? 0 : frames.get(region, gfn);
-    if (!PageEntry.isPrivate(old)) {
-      return false;
-    }
-    long hpa = host.allocateScattered(vmId, FrameRole.GUEST_PAGE, TransitionReason.MOVED);
-    if (hpa < 0) {
-      return false;
-    }
-    derived.invalidate(gfn, 1);
-    MachineMemory machine = host.machine();
-    Hva.copy(machine.hva(Backing.hpa(old)), machine.hva(hpa), PAGE_BYTES);
-    frames.set(region, gfn, Backing.of(hpa, false));
-    host.free(Backing.hpa(old), vmId, TransitionReason.FREED);
-    return true;
   }
 
   /** Starts to record written pages: from here on every page is clean and write-protected. */
   public void startDirtyLog() {
-    whileStill(
-        () -> {
-          dirtyLog = new DirtyLog(map);
-          protectEverything();
-        });
+    dirty.start();
   }
 
   /** Stops recording; pages become writable again as they are next asked for. */
   public void stopDirtyLog() {
-    whileStill(() -> dirtyLog = null);
+    dirty.stop();
   }
 
   /**
@@ -448,19 +389,7 @@ public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
    * @throws IllegalStateException if no log is running
    */
   public void collectDirty(LongConsumer action) {
-    DirtyLog log = dirtyLog;
-    if (log == null) {
-      throw new IllegalStateException("vm %d has no dirty log".formatted(vmId));
-    }
-    LongStream.Builder dirty = LongStream.builder();
-    whileStill(
-        () ->
-            log.drain(
-                gfn -> {
-                  derived.writeProtect(gfn, 1);
-                  dirty.add(gfn);
-                }));
-    dirty.build().forEach(action);
+    dirty.collect(action);
   }
 
   /**
@@ -468,117 +397,50 @@ public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
    */
   long whileChanging(long firstGfn, long count, LongSupplier action) {
     long[] result = new long[1];
-    whileStill(
+    standstill.whileStill(
         () -> {
           derived.invalidate(firstGfn, count);
-          DirtyLog log = dirtyLog;
-          for (long gfn = firstGfn; log != null && gfn < firstGfn + count; gfn++) {
-            log.mark(gfn);
+          for (long gfn = firstGfn; gfn < firstGfn + count; gfn++) {
+            dirty.mark(gfn);
           }
           synchronized (this) {
             result[0] = action.getAsLong();
           }
         });
     // A guest that gives its own page tables away finds them full of zeroes.
-    observer.written(firstGfn << 12, count << 12);
+    access.observer().written(firstGfn << 12, count << 12);
     return result[0];
-  }
-
-  // Neither a vCPU nor a device is in the middle of an access while `action` runs.
-  private void whileStill(Runnable action) {
-    gate.whileStopped(() -> still(action));
-  }
-
-  // No device is in the middle of an access while `action` runs; the vCPUs stand still already.
-  private void still(Runnable action) {
-    lock.writeLock().lock();
-    try {
-      action.run();
-    } finally {
-      lock.writeLock().unlock();
-    }
-  }
-
-  private void protectEverything() {
-    for (int region = 0; region < frames.regionCount(); region++) {
-      long first = frames.firstGfn(region);
-      derived.writeProtect(first, frames.endGfn(region) - first);
-    }
   }
 
   @Override
   public void read(long gpa, byte[] target, int offset, int lengthBytes) {
-    lock.readLock().lock();
-    try {
-      bytes.read(gpa, target, offset, lengthBytes);
-    } finally {
-      lock.readLock().unlock();
-    }
+    access.read(gpa, target, offset, lengthBytes);
   }
 
   @Override
   public void write(long gpa, byte[] source, int offset, int lengthBytes) {
-    store(gpa, source, offset, lengthBytes, false);
+    access.write(gpa, source, offset, lengthBytes);
   }
 
   @Override
   public void load(long gpa, byte[] source, int offset, int lengthBytes) {
-    VmReclaim on = reclaim;
-    if (on == null) {
-      store(gpa, source, offset, lengthBytes, true);
-      return;
-    }
-    // An image may be larger than what is free: room is made between its parts.
-    for (int done = 0; done < lengthBytes || done == 0; done += LOAD_BYTES) {
-      if (on.shared().isLow()) {
-        whileStill(() -> on.housekeep(0));
-      }
-      store(gpa + done, source, offset + done, Math.min(LOAD_BYTES, lengthBytes - done), true);
-    }
-  }
-
-  private void store(long gpa, byte[] source, int offset, int lengthBytes, boolean romToo) {
-    lock.readLock().lock();
-    try {
-      bytes.write(gpa, source, offset, lengthBytes, romToo);
-    } finally {
-      lock.readLock().unlock();
-    }
-    if (lengthBytes > 0) {
-      observer.written(gpa, lengthBytes);
-    }
+    access.load(gpa, source, offset, lengthBytes);
   }
 
   @Override
   public long readValue(long gpa, int sizeBytes) {
-    lock.readLock().lock();
-    try {
-      return bytes.readValue(gpa, sizeBytes);
-    } finally {
-      lock.readLock().unlock();
-    }
+    return access.readValue(gpa, sizeBytes);
   }
 
   @Override
   public void writeValue(long gpa, int sizeBytes, long value) {
-    lock.readLock().lock();
-    try {
-      bytes.writeValue(gpa, sizeBytes, value);
-    } finally {
-      lock.readLock().unlock();
-    }
-    observer.written(gpa, sizeBytes);
+    access.writeValue(gpa, sizeBytes, value);
   }
 
   /** Gives every frame back, tables included. No vCPU or device of the VM may run any more. */
   @Override
   public void close() {
-    lock.writeLock().lock();
-    try {
-      closeStopped();
-    } finally {
-      lock.writeLock().unlock();
-    }
+    standstill.still(this::closeStopped);
   }
 
   private synchronized void closeStopped() {
@@ -591,8 +453,7 @@ public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
       derived.invalidate(first, frames.endGfn(region) - first);
     }
     // What the invalidation had techniques free is gone from the set by now; the rest is theirs.
-    tables.forEach(hpa -> host.free(hpa, vmId, TransitionReason.VM_CLOSED));
-    tables.clear();
+    tables.close();
     if (reclaim == null) {
       frames.drain(entry -> freeFrame(entry));
     } else {

@@ -216,6 +216,18 @@ final class VmReclaim {
     return vm.fail(reclaim.exhausted());
   }
 
+  /** Has everything derived from some pages, ascending, dropped: run by run; VM still. */
+  void announce(long[] gfns, int count) {
+    for (int i = 0; i < count; ) {
+      int end = i + 1;
+      while (end < count && gfns[end] == gfns[end - 1] + 1) {
+        end++;
+      }
+      vm.derived().invalidate(gfns[i], end - i);
+      i = end;
+    }
+  }
+
   /** Publishes a page's new entry and records why; the VM's lock is held. */
   long set(int region, long gfn, long entry, TransitionReason reason, long startedNanos) {
     frames.set(region, gfn, entry);

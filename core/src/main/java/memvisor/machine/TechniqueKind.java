@@ -1,5 +1,7 @@
 package memvisor.machine;
 
+import java.util.Arrays;
+import java.util.List;
 import java.util.Locale;
 
 /** The techniques a user can choose. */
@@ -11,7 +13,19 @@ public enum TechniqueKind {
   /** One contiguous slice of machine memory, base and limit. */
   PARTITION,
   /** Every access exits. */
-  TRAP;
+  TRAP,
+  /** The guest's own tables with machine addresses in them; only for a paravirtual guest. */
+  DIRECT;
+
+  /** The techniques that a guest cannot tell apart, and so can run any. */
+  public static List<TechniqueKind> transparent() {
+    return Arrays.stream(values()).filter(kind -> !kind.isParavirtual()).toList();
+  }
+
+  /** Whether the guest has to know. */
+  public boolean isParavirtual() {
+    return this == DIRECT;
+  }
 
   /** The word on the command line. */
   public String word() {

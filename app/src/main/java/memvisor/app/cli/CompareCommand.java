@@ -93,7 +93,7 @@ final class CompareCommand implements Runnable {
       paramLabel = "TECHNIQUE",
       converter = TechniqueConverter.class,
       description = "nested, shadow, partition, trap (default: all).")
-  private List<TechniqueKind> techniques = Arrays.asList(TechniqueKind.values());
+  private List<TechniqueKind> techniques = TechniqueKind.transparent();
 
   @Option(
       names = "--pages",

@@ -48,7 +48,7 @@ final class DemoCommand implements Runnable {
     List<RunResult> runs = new ArrayList<>();
     for (Workload workload : Workload.values()) {
       progress.step("Running " + workload + " under every technique ...");
-      for (TechniqueKind technique : TechniqueKind.values()) {
+      for (TechniqueKind technique : TechniqueKind.transparent()) {
         runs.add(experiment.run(workload, workload.defaults(), technique));
       }
     }

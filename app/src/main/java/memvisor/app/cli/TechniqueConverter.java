@@ -10,7 +10,7 @@ import picocli.CommandLine.TypeConversionException;
 final class TechniqueConverter implements ITypeConverter<TechniqueKind> {
   @Override
   public TechniqueKind convert(String text) {
-    for (TechniqueKind technique : TechniqueKind.values()) {
+    for (TechniqueKind technique : TechniqueKind.transparent()) {
       if (technique.word().equalsIgnoreCase(text)) {
         return technique;
       }
@@ -19,7 +19,7 @@ final class TechniqueConverter implements ITypeConverter<TechniqueKind> {
         "there is no technique '%s'; there are %s"
             .formatted(
                 text,
-                Arrays.stream(TechniqueKind.values())
+                TechniqueKind.transparent().stream()
                     .map(TechniqueKind::word)
                     .collect(Collectors.joining(", "))));
   }

@@ -90,7 +90,7 @@ final class Explainer {
               ? Optional.of(nested.format().mode())
               : Optional.empty();
       case SHADOW -> Optional.of(PagingMode.LEVELS_5);
-      case PARTITION, TRAP -> Optional.empty();
+      case PARTITION, TRAP, DIRECT -> Optional.empty();
     };
   }
 

@@ -44,9 +44,13 @@ public record PcConfiguration(
   /** One tick of the time-stamp counter is one nanosecond of the machine's clock. */
   private static final long TSC_HZ = 1_000_000_000L;
 
-  /** Checks that the devices fit the board and the technique. */
+  /** Checks that the technique is one for PCs, and that the devices fit the board and it. */
   public PcConfiguration {
     devices = List.copyOf(devices);
+    if (technique.isParavirtual()) {
+      throw new IllegalArgumentException(
+          "direct paging needs a paravirtual domain: the guest of a PC does not know its frames");
+    }
     VirtioSlots.check(devices, technique);
   }
 

@@ -30,11 +30,13 @@ import memvisor.host.Ledger;
 import memvisor.host.VmMemory;
 import memvisor.machine.ExitReason;
 import memvisor.machine.ExitStatistics;
-import memvisor.machine.GuestState;
 import memvisor.machine.MachineClock;
 import memvisor.machine.RunLoop;
 import memvisor.machine.RunOutcome;
+import memvisor.machine.TechniqueKind;
+import memvisor.machine.VirtualMachine;
 import memvisor.mmu.Technique;
+import memvisor.mmu.TechniqueStatistics;
 import memvisor.mmu.VcpuMmu;
 import memvisor.paging.PagingState;
 import memvisor.tlb.TranslationUnit;
@@ -48,7 +50,7 @@ import org.jspecify.annotations.Nullable;
  * stop it. Between two calls of {@code run} the machine stands at a block boundary and can be
  * inspected.
  */
-public final class PcMachine implements AutoCloseable {
+public final class PcMachine implements VirtualMachine {
   private static final List<SegmentName> DATA_SEGMENTS =
       List.of(SegmentName.ES, SegmentName.SS, SegmentName.DS, SegmentName.FS, SegmentName.GS);
 
@@ -134,6 +136,7 @@ public final class PcMachine implements AutoCloseable {
    * @throws memvisor.boot.ImageFormatException if the image is damaged or unknown
    * @throws memvisor.boot.BootException if it does not fit this machine
    */
+  @Override
   public void boot(BootRequest request) {
     byte[] tables = AcpiTables.build(board.platform(), GuestLayout.ACPI_BASE);
     memory.load(GuestLayout.ACPI_BASE, tables, 0, tables.length);
@@ -173,6 +176,7 @@ public final class PcMachine implements AutoCloseable {
    *
    * @param maxNanos wall time to run at most
    */
+  @Override
   public RunOutcome run(long maxInstructions, long maxNanos) {
     return loop.run(maxInstructions, maxNanos);
   }
@@ -223,6 +227,7 @@ public final class PcMachine implements AutoCloseable {
   }
 
   /** Makes {@link #run} return {@link RunOutcome.Stopped}; from any thread. */
+  @Override
   public void stop() {
     loop.stop();
   }
@@ -235,26 +240,31 @@ public final class PcMachine implements AutoCloseable {
    *
    * @see RunLoop#atBoundary
    */
+  @Override
   public <T> T atBoundary(Supplier<T> action) {
     return loop.atBoundary(action);
   }
 
   /** Holds the guest, and its clock, at the next block boundary; {@link #run} goes on waiting. */
+  @Override
   public void pause() {
     loop.pause();
   }
 
   /** Lets a paused guest go on. */
+  @Override
   public void resume() {
     loop.resume();
   }
 
   /** Whether the guest is held by {@link #pause}. */
+  @Override
   public boolean isPaused() {
     return loop.isPaused();
   }
 
   /** Sends bytes to the guest's COM1; from any thread. */
+  @Override
   public void sendSerial(byte[] bytes) {
     board.serial().receive(bytes);
   }
@@ -282,21 +292,25 @@ public final class PcMachine implements AutoCloseable {
   /**
    * Switches measured running on or off (see {@link Vcpu#setMeasured}); on the running thread only.
    */
+  @Override
   public void setMeasured(boolean on) {
     vcpu.setMeasured(on);
   }
 
   /** Instructions retired so far. */
+  @Override
   public long instructions() {
     return vcpu.instructions();
   }
 
   /** The machine's clock. */
+  @Override
   public MachineClock clock() {
     return clock;
   }
 
   /** Exits so far. */
+  @Override
   public ExitStatistics exits() {
     return exits;
   }
@@ -307,21 +321,40 @@ public final class PcMachine implements AutoCloseable {
   }
 
   /** The memory-management unit, with its counters. */
+  @Override
   public TranslationUnit unit() {
     return unit;
   }
 
+  @Override
+  public TechniqueStatistics statistics() {
+    return technique.statistics();
+  }
+
+  @Override
+  public TechniqueKind kind() {
+    return configuration.technique();
+  }
+
+  @Override
+  public long memoryBytes() {
+    return configuration.memoryBytes();
+  }
+
   /** The technique. */
+  @Override
   public Technique technique() {
     return technique;
   }
 
   /** The technique's side of the vCPU. */
+  @Override
   public VcpuMmu mmu() {
     return mmu;
   }
 
   /** Guest memory. */
+  @Override
   public VmMemory memory() {
     return memory;
   }
@@ -332,18 +365,15 @@ public final class PcMachine implements AutoCloseable {
   }
 
   /** The guest's paging registers. */
+  @Override
   public PagingState paging() {
     return guest;
   }
 
   /** The vCPU's registers. */
+  @Override
   public RegisterFile registers() {
     return vcpu.registers();
-  }
-
-  /** Everything the guest could find out about itself now, condensed for comparing runs. */
-  public GuestState state() {
-    return new GuestState(instructions(), vcpu.registers().hash(), GuestState.hashMemory(memory));
   }
 
   /** The balloon, if the machine has one. */
@@ -355,16 +385,19 @@ public final class PcMachine implements AutoCloseable {
   }
 
   /** The ledger of the machine memory that the guest's frames come from. */
+  @Override
   public Ledger ledger() {
     return host.ledger();
   }
 
   /** The ports that devices claim, in ascending order. */
+  @Override
   public List<BusRange> portRanges() {
     return board.ports().ranges();
   }
 
   /** The windows of devices in the guest-physical address space, in ascending order. */
+  @Override
   public List<BusRange> deviceWindows() {
     return board.mmio().ranges();
   }

@@ -33,6 +33,7 @@ final class Techniques {
       case SHADOW -> new ShadowTechnique(memory);
       case PARTITION -> new PartitionTechnique(memory);
       case TRAP -> new TrapTechnique(memory);
+      case DIRECT -> throw new IllegalStateException("a PC with direct paging");
     };
   }
 

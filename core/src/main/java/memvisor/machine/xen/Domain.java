@@ -42,4 +42,7 @@ interface Domain {
 
   /** Takes a byte that the guest wrote to the hypervisor's console. */
   void print(int value);
+
+  /** Takes a byte that the guest wrote to the debug console's port. */
+  void debug(int value);
 }

@@ -58,6 +58,10 @@ final class Hypercalls {
   private final Deque<String> failures = new ArrayDeque<>();
   private long multicallEntries;
   private long failed;
+
+  /** Exits that carried changes of table entries. */
+  private long updatingExits;
+
   private boolean inMulticall;
 
   Hypercalls(Domain domain, PvCpu cpu, EventChannels events, PvTimers timers, boolean batching) {
@@ -67,7 +71,7 @@ final class Hypercalls {
     this.batching = batching;
     r = domain.registers();
     memory = domain.memory();
-    mmu = new MmuCalls(domain);
+    mmu = new MmuCalls(domain, batching);
     memoryCalls = new MemoryCalls(domain);
     processor = new ProcessorCalls(domain, cpu, timers);
     version = new VersionCalls(memory);
@@ -80,7 +84,9 @@ final class Hypercalls {
   /** The SYSCALL of a kernel: number in RAX, arguments in RDI, RSI, RDX, R10, R8; answer in RAX. */
   void enter() {
     long number = r.get(RegisterName.RAX);
-    domain.count(ExitReason.HYPERCALL, number);
+    if (batching || number != MULTICALL) {
+      domain.count(ExitReason.HYPERCALL, number);
+    }
     if (number == IRET) {
       counts[IRET]++;
       cpu.interruptReturn();
@@ -94,7 +100,11 @@ final class Hypercalls {
       r.get(RegisterName.R8),
       r.get(RegisterName.R9)
     };
+    long updates = mmu.tableUpdates();
     r.set(RegisterName.RAX, call(number, arguments));
+    if (mmu.tableUpdates() != updates) {
+      updatingExits += batching ? 1 : mmu.tableUpdates() - updates;
+    }
   }
 
   private long call(long number, long[] a) {
@@ -220,6 +230,8 @@ final class Hypercalls {
     map.put("failed-hypercalls", failed);
     map.put("mmu-update-requests", mmu.updateRequests());
     map.put("mmuext-requests", mmu.extendedRequests());
+    map.put("table-update-requests", mmu.tableUpdates());
+    map.put("table-update-exits", updatingExits);
     return map;
   }
 }

@@ -22,6 +22,7 @@ final class MmuCalls {
   private static final long INTERRUPTED = 1L << 31;
 
   private final Domain domain;
+  private final boolean batching;
   private final RegisterFile r;
   private final DirectVcpu mmu;
   private final PageTypes types;
@@ -33,9 +34,11 @@ final class MmuCalls {
   private int ldtEntries;
   private long updateRequests;
   private long extendedRequests;
+  private long mappingUpdates;
 
-  MmuCalls(Domain domain) {
+  MmuCalls(Domain domain, boolean batching) {
     this.domain = domain;
+    this.batching = batching;
     r = domain.registers();
     mmu = domain.mmu();
     types = domain.technique().types();
@@ -52,6 +55,18 @@ final class MmuCalls {
 
   long extendedRequests() {
     return extendedRequests;
+  }
+
+  /** Entries of tables that hypercalls asked to change. */
+  long tableUpdates() {
+    return updateRequests + mappingUpdates;
+  }
+
+  /** Without batching each request of a list after the first is an exit of its own. */
+  private void countRequest(long index, int call) {
+    if (!batching && index > 0) {
+      domain.count(ExitReason.HYPERCALL, call);
+    }
   }
 
   // ---- mmu_update ----------------------------------------------------------------------------
@@ -71,6 +86,7 @@ final class MmuCalls {
         break;
       }
       updateRequests++;
+      countRequest(i, Hypercalls.MMU_UPDATE);
       result = updateOne(pointer, value);
       if (result != 0) {
         break;
@@ -105,6 +121,7 @@ final class MmuCalls {
   // ---- update_va_mapping ---------------------------------------------------------------------
 
   long updateMapping(long gva, long value, long flags) {
+    mappingUpdates++;
     int error = mmu.updateMapping(gva, value);
     switch ((int) flags & 3) {
       case 1 -> mmu.flushAll();
@@ -134,6 +151,7 @@ final class MmuCalls {
         break;
       }
       extendedRequests++;
+      countRequest(i, Hypercalls.MMUEXT_OP);
       result = extendedOne(command, first, second);
       if (result != 0) {
         break;

@@ -19,6 +19,9 @@ final class PrivilegedInstructions {
   /** UD2, "xen", CPUID. */
   private static final int[] FORCED_CPUID = {0x0F, 0x0B, 'x', 'e', 'n', 0x0F, 0xA2};
 
+  /** The debug console's, as on a PC. */
+  private static final int DEBUG_PORT = 0xE9;
+
   private static final int MSR_TSC = 0x10;
   private static final int MSR_APIC_BASE = 0x1B;
   private static final int MSR_PAT = 0x277;
@@ -133,12 +136,11 @@ final class PrivilegedInstructions {
         return true; // CLI, STI: the guest's interrupt flag is not there.
       }
       case 0xE4, 0xE5, 0xE6, 0xE7 -> {
-        next();
-        port(opcode);
+        port(opcode, next());
         return true;
       }
       case 0xEC, 0xED, 0xEE, 0xEF -> {
-        port(opcode);
+        port(opcode, (int) r.get(RegisterName.RDX) & 0xFFFF);
         return true;
       }
       case 0x6C, 0x6D, 0x6E, 0x6F -> {
@@ -154,10 +156,14 @@ final class PrivilegedInstructions {
     return (opcode & 1) == 0 ? 1 : operandSize;
   }
 
-  /** No port belongs to the guest: reads are all ones, writes go nowhere. */
-  private void port(int opcode) {
-    if ((opcode & 2) == 0) {
-      long rax = r.get(RegisterName.RAX);
+  /** No port is the guest's but the debug console's: reads are all ones, writes go nowhere. */
+  private void port(int opcode, int number) {
+    long rax = r.get(RegisterName.RAX);
+    if ((opcode & 2) != 0) {
+      if (number == DEBUG_PORT) {
+        domain.debug((int) rax & 0xFF);
+      }
+    } else {
       r.set(
           RegisterName.RAX,
           switch (portSize(opcode)) {

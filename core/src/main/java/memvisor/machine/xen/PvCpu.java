@@ -135,11 +135,11 @@ final class PvCpu implements SupervisorPort {
 
   @Override
   public void exception(int vector, int errorCode) {
-    domain.count(ExitReason.EXCEPTION_NMI, vector);
     boolean emulated =
         vector == VECTOR_GP && errorCode == 0 && privileged.emulate()
             || vector == VECTOR_UD && privileged.emulateCpuid();
     if (!emulated) {
+      domain.count(ExitReason.EXCEPTION_NMI, vector);
       trap(vector, errorCode);
     }
     deliverEvents();
@@ -206,15 +206,19 @@ final class PvCpu implements SupervisorPort {
     r.set(RegisterName.RFLAGS, r.get(RegisterName.RFLAGS) & ~FLAG_DF);
   }
 
-  /** Runs the event callback if an event is pending and not masked. */
-  void deliverEvents() {
-    if (!domain.shared().deliverable() || domain.hasEnded()) {
-      return;
-    }
-    if (callback[CALLBACK_EVENT] != 0) {
-      domain.count(ExitReason.EXTERNAL_INTERRUPT, 0);
+  /**
+   * Runs the event callback if an event is pending and not masked; no exit of its own, because the
+   * guest has been left already.
+   *
+   * @return whether it did
+   */
+  boolean deliverEvents() {
+    boolean delivers =
+        domain.shared().deliverable() && !domain.hasEnded() && callback[CALLBACK_EVENT] != 0;
+    if (delivers) {
       bounce(callback[CALLBACK_EVENT], KERNEL_CODE, true, false, 0);
     }
+    return delivers;
   }
 
   // ---- frames --------------------------------------------------------------------------------

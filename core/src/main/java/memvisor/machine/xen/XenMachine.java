@@ -13,8 +13,10 @@ import memvisor.cpu.x86.RunExit;
 import memvisor.cpu.x86.SegmentName;
 import memvisor.cpu.x86.SegmentState;
 import memvisor.cpu.x86.Vcpu;
+import memvisor.device.BusRange;
 import memvisor.device.ByteSink;
 import memvisor.host.HostMemory;
+import memvisor.host.Ledger;
 import memvisor.host.Placement;
 import memvisor.host.VmMemory;
 import memvisor.machine.ExitReason;
@@ -22,6 +24,8 @@ import memvisor.machine.ExitStatistics;
 import memvisor.machine.MachineClock;
 import memvisor.machine.RunLoop;
 import memvisor.machine.RunOutcome;
+import memvisor.machine.TechniqueKind;
+import memvisor.machine.VirtualMachine;
 import memvisor.memory.GuestMemoryMap;
 import memvisor.memory.MemoryRegion;
 import memvisor.mmu.TechniqueStatistics;
@@ -40,7 +44,7 @@ import org.jspecify.annotations.Nullable;
  * PC, everything happens on the thread that calls {@code run}; other threads may type, stop and
  * pause.
  */
-public final class XenMachine implements AutoCloseable {
+public final class XenMachine implements VirtualMachine {
   private static final long CR0 = 0x8005_003B; // PG, WP, NE, ET, TS, MP, PE
   private static final long CR4 = 0x6E0; // OSXMMEXCPT, OSFXSR, PGE, MCE, PAE
   private static final long EFER = 0xD01; // NXE, LMA, LME, SCE
@@ -49,6 +53,7 @@ public final class XenMachine implements AutoCloseable {
   private final XenConfiguration configuration;
   private final HostMemory host;
   private final ByteSink output;
+  private final ByteSink debugOutput;
   private final VmMemory memory;
   private final PagingState guest = new PagingState();
   private final TranslationUnit unit;
@@ -67,16 +72,24 @@ public final class XenMachine implements AutoCloseable {
   private @Nullable RunOutcome outcome;
   private boolean blocked;
 
+  /** A domain whose debug console nobody listens to. */
+  public XenMachine(XenConfiguration configuration, HostMemory host, ByteSink output) {
+    this(configuration, host, output, value -> {});
+  }
+
   /**
    * Builds a domain and gives it memory.
    *
    * @param output takes what the guest writes to its console
+   * @param debugOutput takes what the guest writes to the debug console, port E9h
    * @throws IllegalArgumentException if machine memory is too small
    */
-  public XenMachine(XenConfiguration configuration, HostMemory host, ByteSink output) {
+  public XenMachine(
+      XenConfiguration configuration, HostMemory host, ByteSink output, ByteSink debugOutput) {
     this.configuration = configuration;
     this.host = host;
     this.output = output;
+    this.debugOutput = debugOutput;
     GuestMemoryMap map =
         GuestMemoryMap.EMPTY.with(
             new MemoryRegion(0, configuration.memoryBytes(), MemoryRegion.Kind.RAM));
@@ -118,6 +131,7 @@ public final class XenMachine implements AutoCloseable {
    * @throws memvisor.boot.ImageFormatException if the image is damaged or no PV kernel
    * @throws memvisor.boot.BootException if it does not fit this domain
    */
+  @Override
   public void boot(BootRequest request) {
     DomainBuilder.Start start =
         DomainBuilder.build(memory, technique, request, events.consolePort());
@@ -174,6 +188,7 @@ public final class XenMachine implements AutoCloseable {
    *
    * @param maxNanos wall time to run at most
    */
+  @Override
   public RunOutcome run(long maxInstructions, long maxNanos) {
     return loop.run(maxInstructions, maxNanos);
   }
@@ -193,13 +208,14 @@ public final class XenMachine implements AutoCloseable {
     }
     if (blocked) {
       if (!domain.shared().deliverable()) {
-        count(ExitReason.HLT, 0);
         loop.idle(timers.nextDeadlineNanos(), lastNanos);
         return;
       }
       blocked = false;
+      cpu.deliverEvents();
+    } else if (cpu.deliverEvents()) {
+      count(ExitReason.EXTERNAL_INTERRUPT, 0);
     }
-    cpu.deliverEvents();
     if (outcome != null) {
       return;
     }
@@ -224,26 +240,31 @@ public final class XenMachine implements AutoCloseable {
   }
 
   /** Makes {@link #run} return {@link RunOutcome.Stopped}; from any thread. */
+  @Override
   public void stop() {
     loop.stop();
   }
 
   /** Has {@code action} performed at a block boundary and returns its value; from any thread. */
+  @Override
   public <T> T atBoundary(Supplier<T> action) {
     return loop.atBoundary(action);
   }
 
   /** Holds the guest, and its clock, at the next block boundary. */
+  @Override
   public void pause() {
     loop.pause();
   }
 
   /** Lets a paused guest go on. */
+  @Override
   public void resume() {
     loop.resume();
   }
 
   /** Sends bytes to the guest's console; from any thread. */
+  @Override
   public void sendSerial(byte[] bytes) {
     PvConsole ring = console;
     if (ring != null) {
@@ -255,48 +276,104 @@ public final class XenMachine implements AutoCloseable {
   // ---- inspecting ----------------------------------------------------------------------------
 
   /** Switches measured running on or off (see {@link Vcpu#setMeasured}). */
+  @Override
   public void setMeasured(boolean on) {
     vcpu.setMeasured(on);
   }
 
   /** Instructions retired so far. */
+  @Override
   public long instructions() {
     return vcpu.instructions();
   }
 
   /** The machine's clock. */
+  @Override
   public MachineClock clock() {
     return clock;
   }
 
   /** Exits so far. */
+  @Override
   public ExitStatistics exits() {
     return exits;
   }
 
   /** The memory-management unit, with its counters. */
+  @Override
   public TranslationUnit unit() {
     return unit;
   }
 
   /** Direct paging, with the page-type system. */
+  @Override
   public DirectTechnique technique() {
     return technique;
   }
 
   /** The technique's side of the vCPU. */
+  @Override
   public DirectVcpu mmu() {
     return mmu;
   }
 
   /** Guest memory. */
+  @Override
   public VmMemory memory() {
     return memory;
   }
 
   /** The vCPU's registers. */
+  @Override
   public RegisterFile registers() {
     return vcpu.registers();
+  }
+
+  @Override
+  public TechniqueKind kind() {
+    return TechniqueKind.DIRECT;
+  }
+
+  @Override
+  public long memoryBytes() {
+    return configuration.memoryBytes();
+  }
+
+  @Override
+  public boolean isPaused() {
+    return loop.isPaused();
+  }
+
+  /** CR3 and the rest as the processor has them: CR3 is a machine address. */
+  @Override
+  public PagingState paging() {
+    return guest;
+  }
+
+  @Override
+  public Ledger ledger() {
+    return host.ledger();
+  }
+
+  /** None: no port is a domain's. */
+  @Override
+  public List<BusRange> portRanges() {
+    return List.of();
+  }
+
+  /** None: a domain has no device. */
+  @Override
+  public List<BusRange> deviceWindows() {
+    return List.of();
+  }
+
+  /** As for any machine, and the last hypercalls that failed. */
+  @Override
+  public String postMortem() {
+    StringBuilder text = new StringBuilder(VirtualMachine.super.postMortem());
+    text.append("last hypercalls that failed:\n");
+    failedHypercalls().forEach(call -> text.append("  ").append(call).append('\n'));
+    return text.toString();
   }
 
   /** What it was built from. */
@@ -305,6 +382,7 @@ public final class XenMachine implements AutoCloseable {
   }
 
   /** What the technique did, and the hypercalls that asked for it. */
+  @Override
   public TechniqueStatistics statistics() {
     TechniqueStatistics own = technique.statistics();
     TreeMap<String, Long> all = new TreeMap<>(own.counters());
@@ -447,6 +525,11 @@ public final class XenMachine implements AutoCloseable {
     @Override
     public void print(int value) {
       output.accept(value);
+    }
+
+    @Override
+    public void debug(int value) {
+      debugOutput.accept(value);
     }
   }
 }

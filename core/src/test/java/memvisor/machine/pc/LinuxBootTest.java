@@ -74,7 +74,7 @@ final class LinuxBootTest {
   void everyTechniqueGivesTheSameGuestToTheLastBit() {
     BootRequest request = LinuxGuest.running(WORK);
     Map<TechniqueKind, Run> runs = new EnumMap<>(TechniqueKind.class);
-    for (TechniqueKind technique : TechniqueKind.values()) {
+    for (TechniqueKind technique : TechniqueKind.transparent()) {
       runs.put(technique, run(technique, request, 0));
     }
     Run nested = runs.get(TechniqueKind.NESTED);

@@ -89,7 +89,7 @@ final class PcMachineTest {
 
   static Stream<List<Object>> endingsUnderEveryTechnique() {
     return endings()
-        .flatMap(c -> Arrays.stream(TechniqueKind.values()).map(t -> List.<Object>of(c, t)));
+        .flatMap(c -> TechniqueKind.transparent().stream().map(t -> List.<Object>of(c, t)));
   }
 
   private static PcMachine machine(HostMemory host, TechniqueKind technique) {
@@ -109,7 +109,7 @@ final class PcMachineTest {
   }
 
   @ParameterizedTest
-  @EnumSource(TechniqueKind.class)
+  @EnumSource(value = TechniqueKind.class, mode = EnumSource.Mode.EXCLUDE, names = "DIRECT")
   void aClosedMachineGivesEveryFrameBack(TechniqueKind technique) {
     try (HostMemory host = HostMemory.create(HOST_BYTES)) {
       try (PcMachine machine = machine(host, technique)) {

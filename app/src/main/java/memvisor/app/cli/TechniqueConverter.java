@@ -1,6 +1,5 @@
 package memvisor.app.cli;
 
-import java.util.Arrays;
 import java.util.stream.Collectors;
 import memvisor.machine.TechniqueKind;
 import picocli.CommandLine.ITypeConverter;

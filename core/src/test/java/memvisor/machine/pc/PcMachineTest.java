@@ -7,7 +7,6 @@ import static memvisor.cpu.x86.asm.Register.EAX;
 import static memvisor.cpu.x86.asm.Register.ECX;
 import static org.assertj.core.api.Assertions.assertThat;
 
-import java.util.Arrays;
 import java.util.List;
 import java.util.function.Consumer;
 import java.util.stream.Stream;

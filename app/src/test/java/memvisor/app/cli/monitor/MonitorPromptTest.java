@@ -127,7 +127,7 @@ final class MonitorPromptTest {
   }
 
   @ParameterizedTest
-  @EnumSource
+  @EnumSource(mode = EnumSource.Mode.EXCLUDE, names = "DIRECT")
   void stopContAndQuitControlTheRun(TechniqueKind technique) throws Exception {
     try (MonitoredMachine other = new MonitoredMachine(technique)) {
       assertThat(other.execute("info status")).isEqualTo("VM status: running\n");

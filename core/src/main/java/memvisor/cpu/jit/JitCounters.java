@@ -5,9 +5,15 @@ package memvisor.cpu.jit;
  *
  * @param blocks blocks translated alone
  * @param regions translations of several blocks
- * @param retranslations of these, translations of code that had been translated before
+ * @param adoptions translations found in the library: of another guest, or of code that came back
+ * @param retranslations of blocks and regions, translations of code that had been translated before
  * @param evictions translations dropped to keep within the memory allowed
  * @param liveCodeBytes class files in use
  */
 public record JitCounters(
-    long blocks, long regions, long retranslations, long evictions, long liveCodeBytes) {}
+    long blocks,
+    long regions,
+    long adoptions,
+    long retranslations,
+    long evictions,
+    long liveCodeBytes) {}

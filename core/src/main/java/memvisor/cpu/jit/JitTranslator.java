@@ -28,6 +28,7 @@ public final class JitTranslator implements Translator {
   private long blocks;
   private long regions;
   private long retranslations;
+  private long adoptions;
   private long evictions;
   private long liveCodeBytes;
 
@@ -77,13 +78,23 @@ public final class JitTranslator implements Translator {
     if (!translated.add(code.hpa())) {
       retranslations++;
     }
-    liveCodeBytes += compiled.sizeBytes();
-    oldestFirst.add(compiled);
+    keep(compiled);
+    return compiled;
+  }
+
+  @Override
+  public void adopted(CompiledCode code) {
+    adoptions++;
+    keep(code);
+  }
+
+  private void keep(CompiledCode code) {
+    liveCodeBytes += code.sizeBytes();
+    oldestFirst.add(code);
     if (oldestFirst.size() % SWEEP_INTERVAL == 0) {
       oldestFirst.removeIf(this::isGone);
     }
     evict();
-    return compiled;
   }
 
   /** Whether the guest overwrote the code; then it counts no longer. */
@@ -107,6 +118,6 @@ public final class JitTranslator implements Translator {
 
   /** What was done so far. */
   public JitCounters counters() {
-    return new JitCounters(blocks, regions, retranslations, evictions, liveCodeBytes);
+    return new JitCounters(blocks, regions, adoptions, retranslations, evictions, liveCodeBytes);
   }
 }

@@ -5,8 +5,7 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Decoded instructions at one host physical address: straight-line code that ends at a control
- * transfer, at the page's end or at a size limit.
+ * {@link DecodedCode} at one host physical address, as one processor executes it.
  *
  * <p>A block knows no virtual address; it may run under any that maps its frame. When its bytes are
  * overwritten every operation is replaced by {@link Stale}, so that a running block stops after the
@@ -21,9 +20,13 @@ final class Block {
 
   final long hpa;
 
+  /** What its bytes decode to. */
+  final DecodedCode decoded;
+
   /** The mode bits it was decoded under; see {@link CodeMode}. */
   final int mode;
 
+  /** The operations of {@link #decoded}, in an array of its own. */
   final MicroOp[] ops;
 
   /** Bytes covered. */
@@ -59,11 +62,12 @@ final class Block {
   private @Nullable Block link0;
   private @Nullable Block link1;
 
-  Block(long hpa, int mode, MicroOp[] ops, int length, long secondHpa) {
+  Block(long hpa, DecodedCode decoded, long secondHpa) {
     this.hpa = hpa;
-    this.mode = mode;
-    this.ops = ops;
-    this.length = length;
+    this.decoded = decoded;
+    this.mode = decoded.mode;
+    this.ops = decoded.ops.clone();
+    this.length = decoded.length;
     this.secondHpa = secondHpa;
     this.near = ops[ops.length - 1].isNearTransfer();
   }
@@ -121,6 +125,8 @@ final class Block {
 
   void drop() {
     dropped = true;
+    link0 = null;
+    link1 = null;
     while (!translations.isEmpty()) {
       translations.getLast().drop();
     }

@@ -1,12 +1,14 @@
 package memvisor.cpu.x86;
 
+import java.util.List;
 import memvisor.memory.Hva;
-import memvisor.memory.MachineMemory;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The translation of one block, or of several blocks of one page. Generated classes extend this and
- * override {@link #run}; what they need off their hot path is here.
+ * The translation of one block, or of several blocks of one page, for one processor. Generated
+ * classes extend this and override {@link #run}; what they need off their hot path is here. An
+ * instance holds what one processor knows: its blocks, where they lead, whether they were dropped.
+ * The class and its {@link TranslatedClass} serve every processor that has the same code.
  *
  * <p>A translation is executed only where at least the entry block fits into the budget. It tests
  * {@link Vcpu#translatedLimit} before every further block, so that a run ends at the same block
@@ -33,20 +35,11 @@ public abstract class CompiledCode {
 
   private static final int PROBED_RUNS = 10_000;
 
+  private TranslatedClass translated = TranslatedClass.NOTHING;
   private Block[] blocks = {};
-  private MicroOp[] ops = {};
-
-  /** Of each operation: its block, its number in it, and where it begins from the entry. */
-  private int[] blockOf = {};
-
-  private int[] indexOf = {};
-  private int[] offsetOf = {};
 
   /** Successors in the page, by exit number. */
   private @Nullable Block[] links = {};
-
-  /** Bytes of its class file, for bounding the memory that translations take. */
-  private int sizeBytes;
 
   private long runs;
 
@@ -70,30 +63,24 @@ public abstract class CompiledCode {
         }
       };
 
-  final void bind(Block[] members, int[] starts, int linkCount, int classBytes) {
-    int count = 0;
+  /** Has a class executed instead of the blocks of a processor, which hold the code it is for. */
+  static CompiledCode bind(TranslatedClass translated, List<Block> members) {
+    CompiledCode code = translated.instantiate();
+    code.translated = translated;
+    code.blocks = members.toArray(Block[]::new);
+    code.links = new @Nullable Block[translated.exits];
+    Block entry = members.getFirst();
+    code.entryLength = entry.ops.length;
+    code.offered = members.size() > 1;
+    CompiledCode narrower = entry.code;
+    if (narrower != null) {
+      narrower.drop();
+    }
     for (Block member : members) {
-      count += member.ops.length;
+      member.contain(code);
     }
-    blocks = members;
-    ops = new MicroOp[count];
-    blockOf = new int[count];
-    indexOf = new int[count];
-    offsetOf = new int[count];
-    int n = 0;
-    for (int b = 0; b < members.length; b++) {
-      for (int i = 0; i < members[b].ops.length; i++) {
-        MicroOp op = members[b].ops[i];
-        ops[n] = op;
-        blockOf[n] = b;
-        indexOf[n] = i;
-        offsetOf[n] = starts[b] + op.offset;
-        n++;
-      }
-    }
-    links = new @Nullable Block[linkCount];
-    sizeBytes = classBytes;
-    entryLength = members[0].ops.length;
+    entry.code = code;
+    return code;
   }
 
   /**
@@ -119,12 +106,16 @@ public abstract class CompiledCode {
 
   /** Size of the class file in bytes. */
   public final int sizeBytes() {
-    return sizeBytes;
+    return translated.sizeBytes;
   }
 
   /** Instructions in it. */
   public final int instructions() {
-    return ops.length;
+    return translated.ops.length;
+  }
+
+  final TranslatedClass translated() {
+    return translated;
   }
 
   final int members() {
@@ -135,7 +126,7 @@ public abstract class CompiledCode {
     return blocks[number];
   }
 
-  /** Counts a run; true now and then, for {@link #isProbed} and {@link #isDueForRegion}. */
+  /** Counts a run; true now and then, for {@link #isProbed} and {@link #takeRegionTurn}. */
   final boolean nextRunIsSpecial() {
     return (++runs & SPECIAL_MASK) == 0;
   }
@@ -145,22 +136,18 @@ public abstract class CompiledCode {
     return runs < PROBED_RUNS;
   }
 
-  final boolean isDueForRegion(long threshold) {
-    return runs >= threshold && !offered;
+  /** Whether it is time to make a region of the code that begins with it; true once. */
+  final boolean takeRegionTurn(long threshold) {
+    if (runs < threshold || offered || dropped) {
+      return false;
+    }
+    offered = true;
+    return true;
   }
 
-  /** Has a region translated around this; answers what to run. */
-  final CompiledCode widen(Translator translator, MachineMemory machine) {
-    offered = true;
-    CompiledCode wider =
-        dropped ? null : translator.translateRegion(new HotCode(blocks[0], machine));
-    if (wider == null) {
-      return this;
-    }
-    wider.offered = true;
-    drop();
-    blocks[0].code = wider;
-    return wider;
+  /** The class was found, not made: the JVM has a profile of it. */
+  final void adopted() {
+    runs = PROBED_RUNS;
   }
 
   final @Nullable Block link(int exit) {
@@ -176,12 +163,14 @@ public abstract class CompiledCode {
 
   /** Executes an operation that has no form of its own; registers and flags are in {@code c}. */
   final int opaque(Vcpu c, long base, int retired, int number) {
-    MicroOp op = ops[number];
-    c.gpr[Vcpu.BLOCK] = base + offsetOf[number] - op.offset;
-    c.position = retired + indexOf[number];
+    MicroOp op = translated.ops[number];
+    c.gpr[Vcpu.BLOCK] = base + translated.offsetOf[number] - op.offset;
+    c.position = retired + translated.indexOf[number];
     int result = op.execute(c);
     endSoonIfAsked(c);
-    return result == MicroOp.NEXT && blocks[blockOf[number]].dropped ? MicroOp.STALE : result;
+    return result == MicroOp.NEXT && blocks[translated.memberOf[number]].dropped
+        ? MicroOp.STALE
+        : result;
   }
 
   // Loads and stores are methods too large for C1 to inline, which leaves its code small and calls
@@ -274,24 +263,26 @@ public abstract class CompiledCode {
   }
 
   private long load(Vcpu c, long gva, int bytes, int retired, int number) {
-    c.position = retired + indexOf[number];
+    c.position = retired + translated.indexOf[number];
     long value = c.load(gva, bytes);
     endSoonIfAsked(c);
     return value;
   }
 
   private long slowLoadForWrite(Vcpu c, long gva, int bytes, int retired, int number) {
-    c.position = retired + indexOf[number];
+    c.position = retired + translated.indexOf[number];
     long value = c.loadForWrite(gva, bytes);
     endSoonIfAsked(c);
     return value;
   }
 
   private int store(Vcpu c, long gva, long value, int bytes, int retired, int number) {
-    c.position = retired + indexOf[number];
+    c.position = retired + translated.indexOf[number];
     c.store(gva, bytes, value);
     endSoonIfAsked(c);
-    return c.fault != 0 ? MicroOp.FAULT : blocks[blockOf[number]].dropped ? MicroOp.STALE : 0;
+    return c.fault != 0
+        ? MicroOp.FAULT
+        : blocks[translated.memberOf[number]].dropped ? MicroOp.STALE : 0;
   }
 
   private void endSoonIfAsked(Vcpu c) {
@@ -304,8 +295,8 @@ public abstract class CompiledCode {
   final int leave(Vcpu c, long base, int retired, int exit) {
     int number = exit >>> EXIT_SHIFT;
     int kind = exit & (1 << EXIT_SHIFT) - 1;
-    long rip = base + offsetOf[number];
-    int before = retired + indexOf[number];
+    long rip = base + translated.offsetOf[number];
+    int before = retired + translated.indexOf[number];
     c.position = 0;
     if (kind == MicroOp.FAULT || kind == STORE && c.fault != 0) {
       c.instructions += before;
@@ -320,7 +311,7 @@ public abstract class CompiledCode {
     if (kind == MicroOp.BRANCH) {
       return MODE;
     }
-    c.rip = rip + ops[number].length;
+    c.rip = rip + translated.ops[number].length;
     return kind == MicroOp.END ? MODE : LEFT;
   }
 

@@ -1,21 +1,14 @@
 package memvisor.cpu.x86;
 
-import java.lang.invoke.MethodHandle;
-import java.lang.invoke.MethodHandles;
-import java.lang.invoke.MethodType;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import memvisor.memory.Hva;
-import memvisor.memory.MachineMemory;
 
 /**
  * What a translator translates: a block that is executed often and, if it wants, the blocks of the
  * same page that follow it. Block 0 is the entry; positions in bytes are relative to its start.
  */
 public final class HotCode {
-  private static final MethodHandles.Lookup LOOKUP = MethodHandles.lookup();
-
   /** A member of the package, so that generated classes see what it sees. */
   public static final String PACKAGE = HotCode.class.getPackageName();
 
@@ -25,17 +18,15 @@ public final class HotCode {
   private final List<Lowered[]> lowered = new ArrayList<>();
 
   private final Block entry;
-  private final MachineMemory machine;
 
-  HotCode(Block entry, MachineMemory machine) {
+  HotCode(Block entry) {
     this.entry = entry;
-    this.machine = machine;
     blocks.add(entry);
   }
 
   /** The blocks that {@code translation} was made of. */
-  HotCode(CompiledCode translation, MachineMemory machine) {
-    this(translation.member(0), machine);
+  HotCode(CompiledCode translation) {
+    this(translation.member(0));
     for (int b = 1; b < translation.members(); b++) {
       blocks.add(translation.member(b));
     }
@@ -67,7 +58,11 @@ public final class HotCode {
 
   /** Whether the code is 64-bit code that lies in one page; nothing else is translated. */
   public boolean isTranslatable() {
-    return (entry.mode & CodeMode.LONG) != 0 && !entry.crossesPage();
+    return isTranslatable(entry);
+  }
+
+  static boolean isTranslatable(Block block) {
+    return (block.mode & CodeMode.LONG) != 0 && !block.crossesPage();
   }
 
   /** Host physical address of the entry. */
@@ -97,7 +92,7 @@ public final class HotCode {
 
   /** Where the byte after an instruction is, relative to its block's start. */
   public int after(int block, int index) {
-    MicroOp op = blocks.get(block).ops[index];
+    MicroOp op = blocks.get(block).decoded.ops[index];
     return op.offset + op.length;
   }
 
@@ -126,54 +121,33 @@ public final class HotCode {
 
   private static Lowered[] lower(Block block) {
     Lowered[] forms = new Lowered[block.ops.length];
-    Arrays.setAll(forms, i -> Lowering.lower(block.ops[i]));
+    Arrays.setAll(forms, i -> Lowering.lower(block.decoded.ops[i]));
     return forms;
   }
 
-  /** The bytes of an instruction, as memory has them now. */
+  /** The bytes of an instruction. */
   public byte[] bytes(int block, int index) {
-    MicroOp op = blocks.get(block).ops[index];
-    byte[] bytes = new byte[op.length];
-    Hva.read(machine.hva(blocks.get(block).hpa + op.offset), bytes, 0, bytes.length);
-    return bytes;
+    return blocks.get(block).decoded.bytes(index);
   }
 
   /** The class of the operation, for listings. */
   public String name(int block, int index) {
-    return blocks.get(block).ops[index].getClass().getSimpleName();
+    return blocks.get(block).decoded.ops[index].getClass().getSimpleName();
   }
 
   /**
    * Defines the class that was generated for this code, in this package, and executes it from now
-   * on instead of the blocks.
+   * on instead of the blocks. Other processors find it when they come to the same code.
    *
    * @param classFile of a class that extends {@link CompiledCode}
    * @param exits number of exits with a fixed target in the page
    */
   public CompiledCode install(byte[] classFile, int exits) {
-    CompiledCode code = instantiate(classFile);
     int[] starts = new int[blocks.size()];
-    for (int b = 0; b < starts.length; b++) {
-      starts[b] = start(b);
-    }
-    code.bind(blocks.toArray(Block[]::new), starts, exits, classFile.length);
-    for (Block block : blocks) {
-      block.contain(code);
-    }
-    entry.code = code;
-    return code;
-  }
-
-  private static CompiledCode instantiate(byte[] classFile) {
-    try {
-      MethodHandles.Lookup generated = LOOKUP.defineHiddenClass(classFile, false);
-      MethodHandle constructor =
-          generated.findConstructor(generated.lookupClass(), MethodType.methodType(void.class));
-      return (CompiledCode) constructor.invoke();
-    } catch (Error | RuntimeException e) {
-      throw e;
-    } catch (Throwable e) {
-      throw new IllegalStateException("cannot define generated class", e);
-    }
+    Arrays.setAll(starts, this::start);
+    List<DecodedCode> members = blocks.stream().map(block -> block.decoded).toList();
+    TranslatedClass translated = TranslatedClass.define(classFile, members, starts, exits);
+    entry.decoded.publish(translated);
+    return CompiledCode.bind(translated, blocks);
   }
 }

@@ -3,7 +3,6 @@ package memvisor.cpu.x86;
 import java.util.Arrays;
 import java.util.Optional;
 import memvisor.address.Access;
-import memvisor.memory.Hva;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -19,7 +18,7 @@ final class Interpreter {
 
   private final Vcpu c;
   private final JumpCache jumps;
-  private final Instruction instruction = new Instruction();
+  private final BlockSource source;
 
   private @Nullable Translator translator;
   private int translateAt;
@@ -35,6 +34,7 @@ final class Interpreter {
   Interpreter(Vcpu c, JumpCache jumps) {
     this.c = c;
     this.jumps = jumps;
+    this.source = new BlockSource(c);
   }
 
   private static long[] never() {
@@ -134,14 +134,39 @@ final class Interpreter {
       return Optional.empty();
     }
     CompiledCode code = block.code;
-    return Optional.of(code == null ? new HotCode(block, c.machine) : new HotCode(code, c.machine));
+    return Optional.of(code == null ? new HotCode(block) : new HotCode(code));
   }
 
+  /** Has a block executed by a translation from now on: one that exists already, or a new one. */
   private void translate(Block block) {
-    HotCode hot = new HotCode(block, c.machine);
-    if (translator != null && hot.isTranslatable()) {
-      translator.translate(hot);
+    if (translator == null || !HotCode.isTranslatable(block)) {
+      return;
     }
+    CompiledCode known = source.adopt(block);
+    if (known != null) {
+      translator.adopted(known);
+      return;
+    }
+    CompiledCode made = translator.translate(new HotCode(block));
+    if (made != null) {
+      source.keep(made);
+    }
+  }
+
+  /** The same with the blocks that follow, for a block that is translated; else what there is. */
+  private CompiledCode widen(Translator wide, CompiledCode code) {
+    Block entry = code.member(0);
+    CompiledCode known = source.adoptRegion(entry);
+    if (known != null) {
+      wide.adopted(known);
+      return known;
+    }
+    CompiledCode wider = wide.translateRegion(new HotCode(entry));
+    if (wider == null) {
+      return code;
+    }
+    source.keep(wider);
+    return wider;
   }
 
   /** Runs translated code, and where it leads as long as that is translated and fits. */
@@ -188,8 +213,8 @@ final class Interpreter {
 
   private int runSpecially(CompiledCode code) {
     CompiledCode now = code;
-    if (translator != null && code.isDueForRegion(regionAt)) {
-      now = code.widen(translator, c.machine);
+    if (translator != null && code.takeRegionTurn(regionAt)) {
+      now = widen(translator, code);
       c.translation = now;
     }
     return now.isProbed() ? probe(now) : now.run(c);
@@ -387,56 +412,13 @@ final class Interpreter {
   }
 
   private @Nullable Block decode(long hpa) {
-    MicroOp[] ops = new MicroOp[Block.MAX_INSTRUCTIONS];
-    int inPage = 4096 - ((int) hpa & 0xFFF);
-    CodeMode.describe(mode, instruction);
-    int count = 0;
-    int offset = 0;
-    while (count < ops.length && offset < Block.MAX_BYTES - MicroOp.MAX_LENGTH) {
-      MicroOp op = decodeAt(hpa, offset, Math.min(MicroOp.MAX_LENGTH, inPage - offset));
-      if (op == null) {
-        break;
-      }
-      ops[count++] = op;
-      offset += op.length;
-      if (op.endsBlock()) {
-        break;
-      }
+    Block block = source.blockAt(hpa, mode);
+    if (block == null) {
+      long second = fetch((linear(c.rip) | 0xFFF) + 1);
+      return second < 0 ? null : source.crossingBlock(hpa, second, mode);
     }
-    if (count == 0) {
-      return decodeCrossing(hpa, inPage);
-    }
-    return insert(new Block(hpa, mode, Arrays.copyOf(ops, count), offset, -1));
-  }
-
-  private @Nullable MicroOp decodeAt(long hpa, int offset, int available) {
-    Hva.read(c.machine.hva(hpa + offset), instruction.bytes, 0, available);
-    instruction.offset = offset;
-    instruction.available = available;
-    return Decoder.decode(instruction);
-  }
-
-  /** The only instruction of a block that begins in one page and ends in the next. */
-  private @Nullable Block decodeCrossing(long hpa, int here) {
-    long second = fetch((linear(c.rip) | 0xFFF) + 1);
-    if (second < 0) {
-      return null;
-    }
-    int there = MicroOp.MAX_LENGTH - here;
-    Hva.read(c.machine.hva(hpa), instruction.bytes, 0, here);
-    Hva.read(c.machine.hva(second), instruction.bytes, here, there);
-    instruction.offset = 0;
-    instruction.available = MicroOp.MAX_LENGTH;
-    MicroOp op = Decoder.decode(instruction);
-    if (op == null) {
-      throw new IllegalStateException("undecodable with all bytes: rip=0x%x".formatted(c.rip));
-    }
-    return insert(new Block(hpa, mode, new MicroOp[] {op}, op.length, second));
-  }
-
-  private Block insert(Block block) {
-    if (c.code.insert(block)) {
-      c.flushWriteCaches();
+    if (block.decoded.isTranslated()) {
+      block.heat = translateAt - 1; // the translation is there already
     }
     return block;
   }

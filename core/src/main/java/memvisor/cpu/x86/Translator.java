@@ -14,6 +14,9 @@ public interface Translator {
    */
   @Nullable CompiledCode translate(HotCode code);
 
+  /** A translation that was made before, perhaps for another processor, is executed again. */
+  void adopted(CompiledCode code);
+
   /** Runs of a translated block after which it is offered with the blocks around it. */
   long regionThreshold();
 

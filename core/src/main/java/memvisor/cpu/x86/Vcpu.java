@@ -171,6 +171,7 @@ public final class Vcpu implements TranslationListener {
   private final Interpreter interpreter = new Interpreter(this, jumps);
   final MemoryPath path = new MemoryPath(this);
   final CodeCache code;
+  private CodeLibrary library = new CodeLibrary();
 
   /** The cache for the current CPL and AC; its arrays are copied to the fields below. */
   private TranslationCache cache = supervisorCache;
@@ -225,6 +226,15 @@ public final class Vcpu implements TranslationListener {
   /** Has blocks that are executed often translated; before the processor runs. */
   public void setTranslator(Translator translator) {
     interpreter.setTranslator(translator);
+  }
+
+  /** Shares decoded and translated code with others; while the processor does not run. */
+  public void setLibrary(CodeLibrary shared) {
+    library = shared;
+  }
+
+  CodeLibrary library() {
+    return library;
   }
 
   /**

@@ -1,0 +1,145 @@
+package memvisor.cpu.x86;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import memvisor.memory.Hva;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Makes the blocks of one processor: from what the library knows of their bytes, else by decoding
+ * them; and binds the translations that the library has to them.
+ */
+final class BlockSource {
+  private static final int PAGE = 4096;
+
+  /** What a block may be made of: the operations, and an instruction that the page's end cuts. */
+  private static final int MAX_READ = Block.MAX_BYTES + MicroOp.MAX_LENGTH;
+
+  private final Vcpu c;
+  private final Instruction instruction = new Instruction();
+  private final byte[] bytes = new byte[MAX_READ];
+
+  BlockSource(Vcpu c) {
+    this.c = c;
+  }
+
+  /** The block at {@code hpa}; null if its first instruction goes on in the next page. */
+  @Nullable Block blockAt(long hpa, int mode) {
+    int pageOffset = (int) hpa & PAGE - 1;
+    int available = Math.min(MAX_READ, PAGE - pageOffset);
+    Hva.read(c.machine.hva(hpa), bytes, 0, available);
+    DecodedCode decoded = c.library().find(bytes, available, mode, pageOffset);
+    if (decoded == null) {
+      decoded = decode(available, mode, pageOffset);
+      if (decoded == null) {
+        return null;
+      }
+      decoded = c.library().add(decoded, bytes, available);
+    }
+    return insert(new Block(hpa, decoded, -1));
+  }
+
+  private @Nullable DecodedCode decode(int available, int mode, int pageOffset) {
+    MicroOp[] ops = new MicroOp[Block.MAX_INSTRUCTIONS];
+    CodeMode.describe(mode, instruction);
+    int count = 0;
+    int offset = 0;
+    int read = 0;
+    while (count < ops.length && offset < Block.MAX_BYTES - MicroOp.MAX_LENGTH) {
+      MicroOp op = decodeAt(offset, Math.min(MicroOp.MAX_LENGTH, available - offset));
+      read = offset + instruction.length;
+      if (op == null) {
+        break;
+      }
+      ops[count++] = op;
+      offset += op.length;
+      if (op.endsBlock()) {
+        break;
+      }
+    }
+    return count == 0
+        ? null
+        : new DecodedCode(
+            mode,
+            pageOffset,
+            Arrays.copyOf(ops, count),
+            offset,
+            Arrays.copyOf(bytes, Math.max(read, offset)));
+  }
+
+  private @Nullable MicroOp decodeAt(int offset, int available) {
+    System.arraycopy(bytes, offset, instruction.bytes, 0, available);
+    instruction.offset = offset;
+    instruction.available = available;
+    return Decoder.decode(instruction);
+  }
+
+  /** The block of one instruction that begins at {@code hpa} and goes on at {@code second}. */
+  Block crossingBlock(long hpa, long second, int mode) {
+    int pageOffset = (int) hpa & PAGE - 1;
+    int here = PAGE - pageOffset;
+    Hva.read(c.machine.hva(hpa), bytes, 0, here);
+    Hva.read(c.machine.hva(second), bytes, here, MicroOp.MAX_LENGTH - here);
+    CodeMode.describe(mode, instruction);
+    MicroOp op = decodeAt(0, MicroOp.MAX_LENGTH);
+    if (op == null) {
+      throw new IllegalStateException("undecodable with all bytes: rip=0x%x".formatted(c.rip));
+    }
+    byte[] read = Arrays.copyOf(bytes, Math.max(op.length, instruction.length));
+    return insert(
+        new Block(
+            hpa, new DecodedCode(mode, pageOffset, new MicroOp[] {op}, op.length, read), second));
+  }
+
+  private Block insert(Block block) {
+    if (c.code.insert(block)) {
+      c.flushWriteCaches();
+    }
+    return block;
+  }
+
+  // ---- translations of the library -------------------------------------------------------------
+
+  /** Binds what was generated for the code of a block, here or for another processor. */
+  @Nullable CompiledCode adopt(Block block) {
+    CompiledCode code = adoptRegion(block);
+    TranslatedClass alone = code == null ? block.decoded.alone() : null;
+    return alone == null ? code : bind(alone, List.of(block));
+  }
+
+  /** As {@link #adopt}, if that is a region and the other blocks of it are in the page as well. */
+  @Nullable CompiledCode adoptRegion(Block entry) {
+    TranslatedClass region = entry.decoded.region();
+    if (region == null) {
+      return null;
+    }
+    List<Block> members = new ArrayList<>(region.members());
+    members.add(entry);
+    for (int m = 1; m < region.members(); m++) {
+      Block member = memberAt(entry.hpa + region.start(m), entry.mode);
+      if (member == null || !member.decoded.isSameAs(region.member(m))) {
+        return null;
+      }
+      members.add(member);
+    }
+    return bind(region, members);
+  }
+
+  private @Nullable Block memberAt(long hpa, int mode) {
+    Block known = c.code.find(hpa, mode);
+    return known == null ? blockAt(hpa, mode) : known;
+  }
+
+  private CompiledCode bind(TranslatedClass translated, List<Block> members) {
+    CompiledCode code = CompiledCode.bind(translated, members);
+    code.adopted();
+    keep(code);
+    return code;
+  }
+
+  /** Has the library keep a translation for others, and for when this processor has dropped it. */
+  void keep(CompiledCode code) {
+    c.library().keep(code.translated());
+  }
+}

@@ -1,9 +1,12 @@
 package memvisor.host;
 
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.SplittableRandom;
+import java.util.function.Supplier;
 import memvisor.memory.FrameRole;
 import memvisor.memory.GuestMemoryMap;
 import memvisor.memory.Hva;
@@ -33,6 +36,10 @@ public final class HostMemory implements AutoCloseable {
   private final Ledger ledger;
   private final SplittableRandom random;
   private final List<VmMemory> vms = new ArrayList<>();
+
+  /** What the VMs of a trust domain have in common, by domain and kind. */
+  private final Map<String, Map<Class<?>, Object>> commons = new HashMap<>();
+
   private volatile @Nullable HostReclaim reclaim;
   private volatile long freeFrames;
   private int window;
@@ -153,6 +160,13 @@ public final class HostMemory implements AutoCloseable {
   /** Forgets a VM that gave back all it had. */
   synchronized void unregister(VmMemory vm) {
     vms.remove(vm);
+    commons.remove(vm.ownTrustDomain());
+  }
+
+  /** The one thing of a kind that a trust domain has; the first to ask makes it. */
+  synchronized <T> T common(String trustDomain, Class<T> kind, Supplier<T> maker) {
+    Map<Class<?>, Object> domain = commons.computeIfAbsent(trustDomain, name -> new HashMap<>());
+    return kind.cast(domain.computeIfAbsent(kind, k -> maker.get()));
   }
 
   private synchronized int nextVmId() {

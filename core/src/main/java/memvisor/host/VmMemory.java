@@ -6,6 +6,7 @@ import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.function.LongConsumer;
 import java.util.function.LongSupplier;
+import java.util.function.Supplier;
 import java.util.function.ToLongFunction;
 import memvisor.memory.Backing;
 import memvisor.memory.BalloonPort;
@@ -56,7 +57,7 @@ public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
   private volatile DerivedMappings derived = NOTHING_DERIVED;
   private volatile Runnable pressureListener = () -> {};
   private volatile @Nullable String failure;
-  private String trustDomain;
+  private volatile String trustDomain;
   private boolean closed;
 
   VmMemory(HostMemory host, int vmId, GuestMemoryMap map, Placement placement) {
@@ -69,7 +70,7 @@ public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
     mover = new PageMover(this, host, frames);
     tables = new TableFrames(host, vmId);
     placer = new FramePlacer(host, vmId, map, frames, placement);
-    trustDomain = "vm " + vmId;
+    trustDomain = ownTrustDomain();
     reclaim =
         placement == Placement.CONTIGUOUS
             ? null
@@ -131,8 +132,9 @@ public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
   }
 
   /**
-   * Lets this VM share equal pages with the others of a trust domain; alone in its own at first.
-   * Sharing shows in the time that a first write takes: a VM can find out what others have.
+   * Lets this VM share equal pages, and what was made of their contents, with the others of a trust
+   * domain; alone in its own at first. Sharing shows in the time that a first write or a first
+   * execution takes: a VM can find out what others have.
    *
    * @throws IllegalStateException if it shares pages already
    */
@@ -145,6 +147,20 @@ public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
 
   String trustDomain() {
     return trustDomain;
+  }
+
+  /** The domain of this VM alone. */
+  String ownTrustDomain() {
+    return "vm " + vmId;
+  }
+
+  /**
+   * What all VMs of the trust domain have in common besides pages: one of each kind, which the
+   * first to ask makes. It is kept until machine memory is closed, so that VMs which start later
+   * find it; that of a VM in a domain of its own, until the VM is closed. Thread-safe.
+   */
+  public <T> T common(Class<T> kind, Supplier<T> maker) {
+    return host.common(trustDomain(), kind, maker);
   }
 
   DerivedMappings derived() {

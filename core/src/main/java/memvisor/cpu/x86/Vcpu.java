@@ -228,7 +228,10 @@ public final class Vcpu implements TranslationListener {
     interpreter.setTranslator(translator);
   }
 
-  /** Shares decoded and translated code with others; while the processor does not run. */
+  /**
+   * Shares decoded and translated code with whoever has the same library; while the processor does
+   * not run. What it has decoded before stays.
+   */
   public void setLibrary(CodeLibrary shared) {
     library = shared;
   }

@@ -11,6 +11,7 @@ import memvisor.boot.GuestLayout;
 import memvisor.cpu.jit.JitCounters;
 import memvisor.cpu.jit.JitMode;
 import memvisor.cpu.jit.JitTranslator;
+import memvisor.cpu.x86.CodeLibrary;
 import memvisor.cpu.x86.RegisterFile;
 import memvisor.cpu.x86.RegisterName;
 import memvisor.cpu.x86.RunExit;
@@ -178,6 +179,7 @@ public final class PcMachine implements VirtualMachine {
    */
   @Override
   public RunOutcome run(long maxInstructions, long maxNanos) {
+    vcpu.setLibrary(memory.common(CodeLibrary.class, CodeLibrary::new));
     return loop.run(maxInstructions, maxNanos);
   }
 

@@ -6,6 +6,7 @@ import java.util.function.Supplier;
 import memvisor.boot.BootRequest;
 import memvisor.cpu.jit.JitMode;
 import memvisor.cpu.jit.JitTranslator;
+import memvisor.cpu.x86.CodeLibrary;
 import memvisor.cpu.x86.CpuModel;
 import memvisor.cpu.x86.RegisterFile;
 import memvisor.cpu.x86.RegisterName;
@@ -190,6 +191,7 @@ public final class XenMachine implements VirtualMachine {
    */
   @Override
   public RunOutcome run(long maxInstructions, long maxNanos) {
+    vcpu.setLibrary(memory.common(CodeLibrary.class, CodeLibrary::new));
     return loop.run(maxInstructions, maxNanos);
   }
 

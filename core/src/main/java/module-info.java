@@ -13,6 +13,7 @@ module memvisor.core {
   exports memvisor.host;
   exports memvisor.host.compress;
   exports memvisor.host.dedup;
+  exports memvisor.host.policy;
   exports memvisor.host.swap;
   exports memvisor.lab;
   exports memvisor.lab.guest;

@@ -14,6 +14,9 @@ final class ColdPages {
   /** Sweeps that find nothing, and take younger pages each, before the means has run dry. */
   private static final int[] MINIMUM_AGES = {2, 1, 1, 0};
 
+  /** In place of a number of pages: until enough frames are free. */
+  private static final long UNTIL_ENOUGH = Long.MAX_VALUE;
+
   private static final byte OLDEST = 100;
 
   /** Age of a page that would not compress: it is not tried again soon. */
@@ -51,11 +54,21 @@ final class ColdPages {
   }
 
   long compressUntilEnough() {
-    return sweep(compressor, Long.MAX_VALUE, false);
+    return sweep(compressor, UNTIL_ENOUGH, false);
   }
 
   long swapUntilEnough() {
-    return sweep(swapper, Long.MAX_VALUE, false);
+    return sweep(swapper, UNTIL_ENOUGH, false);
+  }
+
+  /** Compresses up to so many pages that were not accessed lately. */
+  long compressCold(long count) {
+    return sweep(compressor, count, false);
+  }
+
+  /** Swaps out up to so many pages that were not accessed lately. */
+  long swapCold(long count) {
+    return sweep(swapper, count, false);
   }
 
   long compress(long count) {
@@ -72,7 +85,7 @@ final class ColdPages {
       int minimumAge = evenHot ? Byte.MIN_VALUE : age;
       boolean wrapped = false;
       while (!wrapped && ages.length > 0) {
-        if (taken >= most || !evenHot && isEnough()) {
+        if (taken >= most || most == UNTIL_ENOUGH && !evenHot && isEnough()) {
           return taken;
         }
         int in = region;
@@ -98,7 +111,7 @@ final class ColdPages {
   }
 
   private boolean isEnough() {
-    return pages.shared().policy().isEnough(pages.host().freeFrames());
+    return pages.shared().isEnough();
   }
 
   private boolean advance(int count) {

@@ -7,15 +7,20 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import memvisor.host.Decision.Step;
 import memvisor.host.compress.CompressedPool;
 import memvisor.host.compress.CompressionCounters;
 import memvisor.host.compress.PoolFrames;
 import memvisor.host.dedup.DedupCounters;
+import memvisor.host.policy.Decision;
+import memvisor.host.policy.Decision.Step;
+import memvisor.host.policy.HostView;
+import memvisor.host.policy.MemoryState;
+import memvisor.host.policy.PolicyOptions;
 import memvisor.host.swap.SwapCounters;
 import memvisor.host.swap.SwapFile;
 import memvisor.memory.Backing;
 import memvisor.memory.FrameRole;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What all VMs of one machine share in giving memory back: the shared frames, the compressed pool,
@@ -30,6 +35,7 @@ public final class HostReclaim {
   private final SharedFrames shared;
   private final CompressedPool pool;
   private final Deque<Decision> log = new ArrayDeque<>();
+  private volatile @Nullable Overcommit overcommit;
 
   HostReclaim(HostMemory host, ReclaimOptions options) {
     this.host = host;
@@ -76,6 +82,32 @@ public final class HostReclaim {
     }
   }
 
+  /**
+   * Has a policy share the machine among the VMs that it is told of.
+   *
+   * @throws IllegalStateException if there is one already
+   */
+  public synchronized Overcommit enablePolicy(PolicyOptions policyOptions) {
+    if (overcommit != null) {
+      throw new IllegalStateException("a policy is on already");
+    }
+    Overcommit enabled = new Overcommit(host, this, policyOptions);
+    overcommit = enabled;
+    return enabled;
+  }
+
+  /** The policy that shares the machine among its VMs, if there is one. */
+  public Optional<Overcommit> overcommit() {
+    return Optional.ofNullable(overcommit);
+  }
+
+  /** What can be done without asking a guest. */
+  HostView.Means means() {
+    long swapFree = swap().map(counters -> counters.slots() - counters.used()).orElse(0L);
+    boolean compress = options.compress() && !pool.isFull();
+    return new HostView.Means(options.dedup().run(), compress, swapFree);
+  }
+
   ReclaimPolicy policy() {
     return policy;
   }
@@ -90,7 +122,29 @@ public final class HostReclaim {
 
   /** Whether a VM that takes frames should come to a block boundary and give some back. */
   boolean isLow() {
-    return policy.isLow(host.freeFrames());
+    return host.freeFrames() < lowFrames();
+  }
+
+  /** Whether so much is free that a VM need not take from itself any more. */
+  boolean isEnough() {
+    return host.freeFrames() >= highFrames();
+  }
+
+  /** A policy acts long before the marks that serve where there is none. */
+  private long lowFrames() {
+    return overcommit == null
+        ? options.lowFrames()
+        : Math.max(8, MemoryState.LOW.entersBelow(host.ledger().frameCount()));
+  }
+
+  private long highFrames() {
+    return overcommit == null
+        ? options.highFrames()
+        : Math.max(16, MemoryState.LOW.endsAt(host.ledger().frameCount()));
+  }
+
+  String because() {
+    return "%d frames were free, fewer than %d".formatted(host.freeFrames(), lowFrames());
   }
 
   /** Why a VM cannot have a frame. */

@@ -8,6 +8,7 @@ import java.util.function.LongConsumer;
 import java.util.function.LongSupplier;
 import java.util.function.Supplier;
 import java.util.function.ToLongFunction;
+import memvisor.host.policy.Pressure;
 import memvisor.memory.Backing;
 import memvisor.memory.BalloonPort;
 import memvisor.memory.DerivedMappings;
@@ -57,6 +58,7 @@ public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
   private volatile DerivedMappings derived = NOTHING_DERIVED;
   private volatile Runnable pressureListener = () -> {};
   private volatile @Nullable String failure;
+  private volatile @Nullable BalloonControl balloonControl;
   private volatile String trustDomain;
   private boolean closed;
 
@@ -190,6 +192,31 @@ public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
     return reclaim == null ? 0 : reclaim.workingSetPages();
   }
 
+  /** The same, or empty where nobody counted yet. */
+  OptionalLong workingSet() {
+    long pages = workingSetPages();
+    return pages == 0 ? OptionalLong.empty() : OptionalLong.of(pages);
+  }
+
+  /** How much of its time this VM waited for memory that had been taken from it. */
+  public Pressure pressure() {
+    return reclaim == null ? Pressure.NONE : reclaim.pressure().pressure();
+  }
+
+  /** Registers the VM's balloon, for the policy. */
+  public void setBalloonControl(BalloonControl control) {
+    balloonControl = control;
+  }
+
+  Optional<BalloonControl> balloonControl() {
+    return Optional.ofNullable(balloonControl);
+  }
+
+  /** What takes memory back from this VM, if anything does. */
+  Optional<VmReclaim> reclaim() {
+    return Optional.ofNullable(reclaim);
+  }
+
   /** How often pages changed their state for which reason, and what it took. */
   public Map<TransitionReason, TransitionCost> transitionCosts() {
     return reclaim == null ? Map.of() : reclaim.costs();
@@ -223,7 +250,11 @@ public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
    * @param nowNanos the VM's clock
    */
   public void housekeep(long nowNanos) {
-    if (reclaim != null && reclaim.isDue(nowNanos)) {
+    if (reclaim == null) {
+      return;
+    }
+    reclaim.look(nowNanos);
+    if (reclaim.isDue(nowNanos)) {
       standstill.still(() -> reclaim.housekeep(nowNanos));
     }
   }
@@ -299,7 +330,7 @@ public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
       if (entry == 0) {
         return Backing.NO_FRAME;
       }
-      tellPressure();
+      tellIfLow();
     }
     if (!write) {
       return withPermission(region, gfn, entry);
@@ -308,10 +339,15 @@ public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
     return entry | Backing.WRITABLE;
   }
 
-  private void tellPressure() {
+  private void tellIfLow() {
     if (reclaim != null && reclaim.shared().isLow()) {
-      pressureListener.run();
+      tellPressure();
     }
+  }
+
+  /** Asks for {@link #housekeep} soon. */
+  void tellPressure() {
+    pressureListener.run();
   }
 
   /** Copies part of a page that has no frame, wherever its contents are. */
@@ -360,7 +396,7 @@ public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
     if (hpa < 0 && reclaim != null) {
       fail(reclaim.shared().exhausted());
     }
-    tellPressure();
+    tellIfLow();
     return hpa;
   }
 
@@ -477,6 +513,7 @@ public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
       frames.drain(entry -> reclaim.release(entry, TransitionReason.VM_CLOSED));
     }
     placer.close();
+    host.reclaim().flatMap(HostReclaim::overcommit).ifPresent(policy -> policy.forget(this));
     host.unregister(this);
   }
 

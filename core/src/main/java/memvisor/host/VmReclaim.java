@@ -5,6 +5,8 @@ import java.util.Map;
 import java.util.function.LongConsumer;
 import memvisor.host.compress.CompressedPool;
 import memvisor.host.compress.PageCodec;
+import memvisor.host.policy.Decision.Step;
+import memvisor.host.policy.PressureMeter;
 import memvisor.host.swap.SwapFailure;
 import memvisor.host.swap.SwapFile;
 import memvisor.memory.Backing;
@@ -33,12 +35,19 @@ final class VmReclaim {
   private final long scratch = arena.allocate(PAGE_BYTES, 64).address();
   private final DedupScanner scanner;
   private final ColdPages cold;
+  private final PolicyOrders orders;
 
   /** Shared frames that this VM left while somebody might still have been reading them. */
   private long[] left = new long[64];
 
   private int leftCount;
   private long nextScanNanos;
+
+  /** A VM has one processor here: when it waits, all of it waits. */
+  private final PressureMeter pressure = new PressureMeter(1);
+
+  private volatile long refaults;
+  private volatile long vmNanos;
 
   VmReclaim(
       VmMemory vm, HostMemory host, HostReclaim reclaim, GuestFrames frames, FramePlacer placer) {
@@ -50,6 +59,7 @@ final class VmReclaim {
     history = new PageHistory(frames);
     scanner = new DedupScanner(this);
     cold = new ColdPages(this);
+    orders = new PolicyOrders(this, scanner, cold);
   }
 
   VmMemory vm() {
@@ -90,6 +100,20 @@ final class VmReclaim {
     return cold.workingSetPages();
   }
 
+  PressureMeter pressure() {
+    return pressure;
+  }
+
+  /** The VM's clock when it last looked after its memory. */
+  long vmNanos() {
+    return vmNanos;
+  }
+
+  /** Pages that came back so far after they had been taken. */
+  long refaults() {
+    return refaults;
+  }
+
   /**
    * Brings a page to a frame, one of its own if it is to be written; its entry, or 0 if the VM
    * failed.
@@ -100,9 +124,16 @@ final class VmReclaim {
     if (leaves) {
       vm.derived().invalidate(gfn, 1);
     }
+    boolean waits = PageEntry.isReclaimed(frames.get(region, gfn));
+    if (waits) {
+      pressure.began(host.ledger().nowNanos());
+    }
     long entry;
     synchronized (vm) {
       entry = faultLocked(region, gfn, write);
+    }
+    if (waits) {
+      pressure.ended(host.ledger().nowNanos());
     }
     if (leaves) {
       vm.derived().invalidate(gfn, 1);
@@ -171,7 +202,13 @@ final class VmReclaim {
     }
   }
 
+  @SuppressWarnings("NonAtomicVolatileUpdate") // The VM's lock is held; others only read.
+  private void countRefault() {
+    refaults++;
+  }
+
   private long decompress(int region, long gfn, long entry, long started) {
+    countRefault();
     long own = takeFrame(TransitionReason.DECOMPRESSED);
     if (own < 0) {
       return exhausted();
@@ -188,6 +225,7 @@ final class VmReclaim {
   }
 
   private long swapIn(int region, long gfn, long entry, long started) {
+    countRefault();
     long own = takeFrame(TransitionReason.SWAPPED_IN);
     if (own < 0) {
       return exhausted();
@@ -295,7 +333,21 @@ final class VmReclaim {
 
   /** Whether {@link #housekeep} has anything to do. */
   boolean isDue(long nowNanos) {
-    return reclaim.isLow() || reclaim.options().dedup().run() && nowNanos >= nextScanNanos;
+    return reclaim.isLow()
+        || orders.isPending()
+        || reclaim.options().dedup().run() && nowNanos >= nextScanNanos;
+  }
+
+  /** Keeps the VM's averages, and lets the policy look at the machine; holds no lock. */
+  void look(long nowNanos) {
+    vmNanos = nowNanos;
+    pressure.update(nowNanos);
+    reclaim.overcommit().ifPresent(Overcommit::tick);
+  }
+
+  /** What the policy wants of this VM. */
+  PolicyOrders orders() {
+    return orders;
   }
 
   /** A batch of deduplication if it is time, and what it takes until enough is free; VM still. */
@@ -305,27 +357,30 @@ final class VmReclaim {
       nextScanNanos = nowNanos + reclaim.options().dedup().sleepMilliseconds() * 1_000_000;
       scanner.scan(reclaim.options().dedup().pagesToScan());
     }
+    pressure.began(host.ledger().nowNanos());
+    orders.obey(nowNanos);
     if (reclaim.isLow()) {
       balance();
     }
+    pressure.ended(host.ledger().nowNanos());
   }
 
   /** Takes pages by ever harder means until enough frames are free. */
   private void balance() {
     ReclaimPolicy policy = reclaim.policy();
-    String reason = policy.because(host.freeFrames());
-    for (Decision.Step step = policy.first(); ; step = policy.next(step)) {
+    String reason = reclaim.because();
+    for (Step step = policy.first(); ; step = policy.next(step)) {
       long pages =
           switch (step) {
             case MERGE -> scanner.mergeZeroes();
             case COMPRESS -> cold.compressUntilEnough();
             case SWAP -> cold.swapUntilEnough();
-            case GIVE_UP -> 0;
+            default -> 0;
           };
-      if (pages > 0 || step == Decision.Step.GIVE_UP) {
+      if (pages > 0 || step == Step.GIVE_UP) {
         reclaim.decided(vm.vmId(), step, pages, reason);
       }
-      if (policy.isEnough(host.freeFrames()) || step == Decision.Step.GIVE_UP) {
+      if (reclaim.isEnough() || step == Step.GIVE_UP) {
         return;
       }
     }

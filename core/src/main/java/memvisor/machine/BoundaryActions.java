@@ -100,6 +100,23 @@ public final class BoundaryActions {
     }
   }
 
+  /**
+   * Has {@code action} performed at the next block boundary without waiting for it; from any
+   * thread. A machine that nobody runs performs it when it is next run; one that is closed never
+   * does.
+   */
+  public void post(Runnable action) {
+    waiting.add(
+        new FutureTask<>(
+            () -> {
+              if (!closed) {
+                action.run();
+              }
+              return true;
+            }));
+    wake.run();
+  }
+
   private <T> T whileOpen(Supplier<T> action) {
     if (closed) {
       throw new MachineEndedException();

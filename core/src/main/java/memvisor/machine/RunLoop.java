@@ -150,6 +150,11 @@ public final class RunLoop {
     return actions.call(action);
   }
 
+  /** Has {@code action} performed soon, without waiting. See {@link BoundaryActions#post}. */
+  public void post(Runnable action) {
+    actions.post(action);
+  }
+
   /** Holds the guest, and its clock, at the next block boundary; {@link #run} goes on waiting. */
   public void pause() {
     atBoundary(

@@ -49,6 +49,9 @@ public final class BalloonDevice implements VirtioDevice {
   private long deflated;
   private long reported;
   private long ignored;
+  private boolean running;
+  private volatile BalloonState state =
+      new BalloonState(false, 0, 0, new BalloonCounters(0, 0, 0, 0), statistics);
 
   /**
    * An empty balloon.
@@ -74,6 +77,7 @@ public final class BalloonDevice implements VirtioDevice {
       throw new IllegalArgumentException("a balloon has 0 to 2^32 - 1 pages, not " + pages);
     }
     targetPages = pages;
+    publish();
     if (events != null) {
       events.configurationChanged();
     }
@@ -105,6 +109,20 @@ public final class BalloonDevice implements VirtioDevice {
   /** What was done so far. */
   public BalloonCounters counters() {
     return new BalloonCounters(inflated, deflated, reported, ignored);
+  }
+
+  /** The balloon as it was a moment ago; from any thread, without waiting. */
+  public BalloonState state() {
+    return state;
+  }
+
+  /** Whether the guest may let pages out when it runs out of memory. */
+  public boolean mayDeflateOnOom() {
+    return (features & DEFLATE_ON_OOM) != 0;
+  }
+
+  private void publish() {
+    state = new BalloonState(running, targetPages, actualPages, counters(), statistics);
   }
 
   // ---- for the transport -----------------------------------------------------------------------
@@ -139,6 +157,8 @@ public final class BalloonDevice implements VirtioDevice {
     int next = DEFLATE_QUEUE + 1;
     statisticsQueue = (accepted & STATS_VQ) != 0 ? next++ : -1;
     reportingQueue = (accepted & REPORTING) != 0 ? next : -1;
+    running = true;
+    publish();
   }
 
   @Override
@@ -149,6 +169,8 @@ public final class BalloonDevice implements VirtioDevice {
     statisticsWanted = false;
     statistics = BalloonStatistics.NONE;
     actualPages = 0;
+    running = false;
+    publish();
   }
 
   @Override
@@ -177,6 +199,7 @@ public final class BalloonDevice implements VirtioDevice {
     } else {
       pages(chain, queue == INFLATE_QUEUE);
     }
+    publish();
   }
 
   /** 5.5.6.3: the device keeps the buffer until it wants a new report. */
@@ -248,6 +271,7 @@ public final class BalloonDevice implements VirtioDevice {
   public void writeConfiguration(int offset, int sizeBytes, long value) {
     if (offset == ACTUAL_OFFSET && sizeBytes == 4) {
       actualPages = value & 0xFFFF_FFFFL;
+      publish();
     }
   }
 }

@@ -53,7 +53,7 @@ public final class VirtioMmio implements MmioDevice, TimedDevice {
   private int status;
   private int interruptStatus;
   private int configurationGeneration;
-  private @Nullable String failure;
+  private volatile @Nullable String failure;
   private volatile boolean pending;
 
   /**

@@ -60,6 +60,11 @@ public final class CompressedPool {
         pages, frames.size(), bytes, stored, incompressible, refusedFull);
   }
 
+  /** Whether it takes no more frames. */
+  public synchronized boolean isFull() {
+    return frames.size() >= limitFrames;
+  }
+
   /** Records a page that would not compress. */
   public synchronized void countIncompressible() {
     incompressible++;

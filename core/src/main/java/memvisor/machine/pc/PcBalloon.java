@@ -1,8 +1,13 @@
 package memvisor.machine.pc;
 
+import java.util.OptionalLong;
 import memvisor.device.virtio.BalloonCounters;
 import memvisor.device.virtio.BalloonDevice;
+import memvisor.device.virtio.BalloonState;
 import memvisor.device.virtio.BalloonStatistics;
+import memvisor.device.virtio.VirtioMmio;
+import memvisor.host.BalloonControl;
+import memvisor.host.policy.BalloonSighting;
 import memvisor.memory.BalloonPort;
 
 /**
@@ -12,11 +17,13 @@ import memvisor.memory.BalloonPort;
 public final class PcBalloon {
   private final PcMachine machine;
   private final BalloonDevice device;
+  private final VirtioMmio transport;
   private final BalloonPort port;
 
-  PcBalloon(PcMachine machine, BalloonDevice device, BalloonPort port) {
+  PcBalloon(PcMachine machine, BalloonDevice device, VirtioMmio transport, BalloonPort port) {
     this.machine = machine;
     this.device = device;
+    this.transport = transport;
     this.port = port;
   }
 
@@ -74,5 +81,49 @@ public final class PcBalloon {
                 port.balloonedPages(),
                 device.counters(),
                 device.statistics()));
+  }
+
+  /** The balloon for a policy, which never waits for the guest. */
+  BalloonControl control() {
+    return new Control();
+  }
+
+  private final class Control implements BalloonControl {
+    @Override
+    public void setTargetPages(long pages) {
+      machine.post(() -> device.setTargetPages(pages));
+    }
+
+    @Override
+    public void requestStatistics() {
+      machine.post(device::requestStatistics);
+    }
+
+    @Override
+    public BalloonSighting sighting() {
+      BalloonState state = device.state();
+      BalloonCounters counters = state.counters();
+      long ballooned = port.balloonedPages();
+      return new BalloonSighting(
+          state.running() && transport.failure().isEmpty(),
+          transport.failure().orElse(""),
+          state.targetPages(),
+          state.actualPages(),
+          ballooned,
+          counters.deflated(),
+          counters.ignored(),
+          Math.max(0, counters.inflated() - counters.deflated() - ballooned),
+          device.mayDeflateOnOom(),
+          available(state.statistics()));
+    }
+
+    /** Free pages where an old driver does not say what is available. */
+    private OptionalLong available(BalloonStatistics statistics) {
+      OptionalLong bytes =
+          statistics.availableBytes().isPresent()
+              ? statistics.availableBytes()
+              : statistics.freeBytes();
+      return bytes.isPresent() ? OptionalLong.of(bytes.getAsLong() >>> 12) : OptionalLong.empty();
+    }
   }
 }

@@ -126,6 +126,7 @@ public final class PcMachine implements VirtualMachine {
                   return true;
                 }));
     memory.setPressureListener(this::wake);
+    balloon().ifPresent(balloon -> memory.setBalloonControl(balloon.control()));
     memory.setWriteObserver(new OutsideWrites(technique, memory, vcpu));
   }
 
@@ -383,7 +384,14 @@ public final class PcMachine implements VirtualMachine {
     return board
         .virtio()
         .find(BalloonDevice.class)
-        .map(device -> new PcBalloon(this, device, memory.balloon()));
+        .map(
+            device ->
+                new PcBalloon(this, device, board.virtio().transport(device), memory.balloon()));
+  }
+
+  /** Has {@code action} performed at a block boundary soon, without waiting for it. */
+  void post(Runnable action) {
+    loop.post(action);
   }
 
   /** The ledger of the machine memory that the guest's frames come from. */

@@ -74,6 +74,14 @@ final class VirtioSlots {
     return devices;
   }
 
+  /** The transport of a device that is plugged in. */
+  VirtioMmio transport(VirtioDevice device) {
+    return devices.stream()
+        .filter(transport -> transport.device().equals(device))
+        .findFirst()
+        .orElseThrow(() -> new IllegalStateException("not plugged in: " + device.name()));
+  }
+
   /** The first device of a kind. */
   <D extends VirtioDevice> Optional<D> find(Class<D> kind) {
     return devices.stream()

@@ -2,11 +2,11 @@ package memvisor.app.cli.run;
 
 import java.util.LinkedHashMap;
 import java.util.Map;
-import memvisor.host.Decision;
 import memvisor.host.HostMemory;
 import memvisor.host.HostReclaim;
 import memvisor.host.PageState;
 import memvisor.host.VmMemory;
+import memvisor.host.policy.Decision;
 import memvisor.memory.FrameRole;
 
 /** The ledger's sums as a tree for JSON: frames of the machine, pages of the guest, reclaim. */

@@ -1,0 +1,118 @@
+package memvisor.host;
+
+import memvisor.host.policy.Decision;
+import memvisor.host.policy.Decision.Step;
+import memvisor.host.policy.MemoryState;
+import memvisor.host.policy.Order;
+
+/**
+ * What the policy wants taken from one VM, and the taking.
+ *
+ * <p>Orders come from any thread and are carried out by the VM's own while it stands still. What
+ * was not carried out when the policy looks again is void.
+ */
+final class PolicyOrders {
+  /** Most pages that one standstill takes: some milliseconds. */
+  private static final long PAGES_PER_STANDSTILL = 1024;
+
+  /** How often all pages are looked at for zeroes, on the VM's clock. */
+  private static final long ZERO_SCAN_NANOS = 2_000_000_000L;
+
+  private static final Order NONE = new Order(Decision.MACHINE, Step.GIVE_UP, 0, "");
+
+  private final VmReclaim pages;
+  private final DedupScanner scanner;
+  private final ColdPages cold;
+  private volatile Order merge = NONE;
+  private volatile Order take = NONE;
+
+  /** Counts what was given and taken back: work that began before a change does not undo it. */
+  private int edition;
+
+  private volatile MemoryState state = MemoryState.HIGH;
+  private long nextZeroScanNanos;
+
+  PolicyOrders(VmReclaim pages, DedupScanner scanner, ColdPages cold) {
+    this.pages = pages;
+    this.scanner = scanner;
+    this.cold = cold;
+  }
+
+  /** The policy has looked: what it wants now follows. */
+  synchronized void reset(MemoryState machineState) {
+    state = machineState;
+    merge = NONE;
+    take = NONE;
+    edition++;
+  }
+
+  /** Accepts an order. */
+  void give(Order order) {
+    accept(order);
+    pages.vm().tellPressure();
+  }
+
+  private synchronized void accept(Order order) {
+    if (order.step() == Step.MERGE) {
+      merge = order;
+    } else {
+      take = order;
+    }
+    edition++;
+  }
+
+  boolean isPending() {
+    return take.pages() > 0 || merge.pages() > 0;
+  }
+
+  private synchronized int edition() {
+    return edition;
+  }
+
+  private synchronized void leave(Order rest, int since) {
+    if (edition == since) {
+      merge = NONE;
+      take = rest;
+    }
+  }
+
+  /** Carries out what is pending, in part if it is much; the VM stands still. */
+  void obey(long nowNanos) {
+    if (!isPending()) {
+      return;
+    }
+    int since = edition();
+    Order zeroes = merge;
+    if (zeroes.pages() > 0 && nowNanos >= nextZeroScanNanos) {
+      nextZeroScanNanos = nowNanos + ZERO_SCAN_NANOS;
+      record(Step.MERGE, scanner.mergeZeroes(), zeroes);
+    }
+    Order order = take;
+    // Part by part, so that the guest runs in between, unless there is nothing left for others.
+    boolean low = state == MemoryState.LOW;
+    long most = low ? order.pages() : Math.min(order.pages(), PAGES_PER_STANDSTILL);
+    long taken = take(order, most);
+    long rest = taken < most ? 0 : order.pages() - taken;
+    leave(rest <= 0 ? NONE : new Order(order.vmId(), order.step(), rest, order.reason()), since);
+  }
+
+  private long take(Order order, long most) {
+    long taken = 0;
+    Step step = order.step();
+    while (taken < most && step != Step.GIVE_UP) {
+      long left = most - taken;
+      long done = step == Step.COMPRESS ? cold.compressCold(left) : cold.swapCold(left);
+      record(step, done, order);
+      taken += done;
+      boolean hard = state.compareTo(MemoryState.HARD) >= 0;
+      step = hard ? pages.shared().policy().next(step) : Step.GIVE_UP;
+    }
+    return taken;
+  }
+
+  private void record(Step step, long done, Order order) {
+    if (done > 0) {
+      pages.shared().decided(pages.vm().vmId(), step, done, order.reason());
+    }
+  }
+}

@@ -1,6 +1,7 @@
 /** Memvisor's library: the machine, the monitor, devices and boot protocols. */
 @org.jspecify.annotations.NullMarked
 module memvisor.core {
+  requires java.management;
   requires static org.jspecify;
 
   exports memvisor.address;
@@ -18,6 +19,7 @@ module memvisor.core {
   exports memvisor.lab;
   exports memvisor.lab.guest;
   exports memvisor.machine;
+  exports memvisor.machine.fleet;
   exports memvisor.machine.inspect;
   exports memvisor.machine.pc;
   exports memvisor.machine.xen;

@@ -53,6 +53,19 @@ public final class RunLoop {
   private volatile boolean stopRequested;
   private volatile boolean paused;
   private volatile @Nullable Thread idle;
+  private long idleNanos;
+  private long pausedNanos;
+  private long housekeepingNanos;
+
+  /**
+   * Where the thread that runs a machine spent its time, in nanoseconds of wall time since the loop
+   * was made; the rest of its time it executed the guest, or waited for a processor to do so.
+   *
+   * @param idle the guest had nothing to do
+   * @param paused the guest was held
+   * @param housekeeping memory was looked after between slices
+   */
+  public record Times(long idle, long paused, long housekeeping) {}
 
   /** A loop around one machine. */
   public RunLoop(Slices machine, MachineClock clock) {
@@ -86,9 +99,12 @@ public final class RunLoop {
       if (machine.instructions() >= lastInstruction || System.nanoTime() >= lastNanos) {
         return new RunOutcome.LimitReached();
       }
+      long before = System.nanoTime();
       machine.housekeep();
+      long now = System.nanoTime();
+      housekeepingNanos += now - before;
       if (paused) {
-        sleep(Math.min(lastNanos - System.nanoTime(), IDLE_NANOS), () -> false);
+        pausedNanos += sleep(Math.min(lastNanos - now, IDLE_NANOS), () -> false);
       } else {
         machine.slice(lastInstruction - machine.instructions(), lastNanos);
       }
@@ -115,19 +131,27 @@ public final class RunLoop {
       return;
     }
     long wait = waitsForever ? IDLE_NANOS : Math.min(IDLE_NANOS, deadlineNanos - clock.nanos());
-    sleep(Math.min(wait, lastNanos - System.nanoTime()), machine::shouldWake);
+    idleNanos += sleep(Math.min(wait, lastNanos - System.nanoTime()), machine::shouldWake);
   }
 
-  private void sleep(long nanos, BooleanSupplier shouldWake) {
+  /** Sleeps for at most that long; how long it was. */
+  private long sleep(long nanos, BooleanSupplier shouldWake) {
     if (nanos <= 0) {
-      return;
+      return 0;
     }
+    long before = System.nanoTime();
     // Whoever wakes the machine has changed something before: looked at after this is set.
     idle = Thread.currentThread();
     if (!stopRequested && !actions.isWaiting() && !shouldWake.getAsBoolean()) {
       LockSupport.parkNanos(nanos);
     }
     idle = null;
+    return System.nanoTime() - before;
+  }
+
+  /** Where time went so far; on the thread that runs the machine, or while nobody does. */
+  public Times times() {
+    return new Times(idleNanos, pausedNanos, housekeepingNanos);
   }
 
   /** Brings the running thread to the next block boundary; from any thread. */

@@ -21,6 +21,12 @@ import picocli.CommandLine.Spec;
       RunCommand.class,
       CompareCommand.class,
       WalkCommand.class,
+      HostCommand.class,
+      PsCommand.class,
+      VmCommands.Start.class,
+      VmCommands.Stop.class,
+      VmCommands.Pause.class,
+      VmCommands.Resume.class,
       GuestCommand.class,
       CompletionCommand.class,
       HelpCommand.class

@@ -1,11 +1,7 @@
 package memvisor.app.cli;
 
-import java.util.Arrays;
-import java.util.Locale;
-import java.util.stream.Collectors;
 import memvisor.cpu.jit.JitMode;
 import memvisor.cpu.jit.JitOptions;
-import memvisor.cpu.x86.CpuFeature;
 import memvisor.cpu.x86.CpuModel;
 import memvisor.machine.pc.PcConfiguration;
 import picocli.CommandLine.Model.CommandSpec;
@@ -70,46 +66,11 @@ final class PcOptions {
   }
 
   private CpuModel model() {
-    String[] parts = cpu.split(",", -1);
-    CpuModel model =
-        switch (parts[0].toLowerCase(Locale.ROOT)) {
-          case "atom" -> CpuModel.atom();
-          case "vulnerable" -> CpuModel.vulnerable();
-          default ->
-              throw usage("--cpu knows the models atom and vulnerable, not '" + parts[0] + "'");
-        };
-    for (String change : Arrays.asList(parts).subList(1, parts.length)) {
-      model = change(model, change);
+    try {
+      return CpuModels.parse(cpu);
+    } catch (IllegalArgumentException unknown) {
+      throw usage("--cpu " + unknown.getMessage());
     }
-    return model;
-  }
-
-  private CpuModel change(CpuModel model, String change) {
-    if (change.startsWith("+")) {
-      return model.with(feature(change.substring(1)));
-    }
-    if (change.startsWith("-")) {
-      return model.without(feature(change.substring(1)));
-    }
-    throw usage("--cpu takes a feature with + or - before it, like -pcid, not '" + change + "'");
-  }
-
-  private CpuFeature feature(String word) {
-    return Arrays.stream(CpuFeature.values())
-        .filter(feature -> feature != CpuFeature.MMX)
-        .filter(feature -> feature.name().equalsIgnoreCase(word))
-        .findFirst()
-        .orElseThrow(
-            () -> usage("--cpu knows no feature '" + word + "'; it knows " + knownFeatures()));
-  }
-
-  private static String knownFeatures() {
-    return Arrays.stream(CpuFeature.values())
-        // MMX is in the table, but no instruction of it works: it cannot be claimed.
-        .filter(feature -> feature != CpuFeature.MMX)
-        .map(feature -> feature.name().toLowerCase(Locale.ROOT))
-        .sorted()
-        .collect(Collectors.joining(", "));
   }
 
   private ParameterException usage(String message) {

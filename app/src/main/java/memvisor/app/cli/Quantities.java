@@ -8,14 +8,14 @@ import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.TypeConversionException;
 
 /** Sizes and times as users type them. */
-final class Quantities {
+public final class Quantities {
   private static final Pattern SIZE = Pattern.compile("(\\d{1,18})([KMGT]?)(i?B)?");
   private static final Pattern TIME = Pattern.compile("(\\d{1,9})(ms|s|m|h)?");
 
   private Quantities() {}
 
   /** Reads {@code 256M}, {@code 1G} or a number of bytes. */
-  static final class SizeConverter implements ITypeConverter<Long> {
+  public static final class SizeConverter implements ITypeConverter<Long> {
     @Override
     public Long convert(String text) {
       Matcher matcher = SIZE.matcher(text.toUpperCase(Locale.ROOT).replace("IB", "iB"));
@@ -36,7 +36,7 @@ final class Quantities {
   }
 
   /** Reads {@code 120s}, {@code 2m}, {@code 500ms} or a number of seconds. */
-  static final class TimeConverter implements ITypeConverter<Duration> {
+  public static final class TimeConverter implements ITypeConverter<Duration> {
     @Override
     public Duration convert(String text) {
       Matcher matcher = TIME.matcher(text);

@@ -6,7 +6,7 @@ import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.TypeConversionException;
 
 /** Reads a technique's word. */
-final class TechniqueConverter implements ITypeConverter<TechniqueKind> {
+public final class TechniqueConverter implements ITypeConverter<TechniqueKind> {
   @Override
   public TechniqueKind convert(String text) {
     for (TechniqueKind technique : TechniqueKind.transparent()) {

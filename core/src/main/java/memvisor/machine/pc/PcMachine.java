@@ -79,12 +79,18 @@ public final class PcMachine implements VirtualMachine {
    */
   public PcMachine(
       PcConfiguration configuration, HostMemory host, ByteSink serialOutput, ByteSink debugOutput) {
+    this(configuration, host, createMemory(configuration, host), serialOutput, debugOutput);
+  }
+
+  private PcMachine(
+      PcConfiguration configuration,
+      HostMemory host,
+      VmMemory memory,
+      ByteSink serialOutput,
+      ByteSink debugOutput) {
     this.configuration = configuration;
     this.host = host;
-    memory =
-        host.createVm(
-            GuestLayout.of(configuration.memoryBytes()),
-            Techniques.placement(configuration.technique(), configuration.hugePages()));
+    this.memory = memory;
     unit = new TranslationUnit(host.machine(), guest, configuration.tlb());
     technique = Techniques.create(configuration, memory);
     mmu = technique.attach(unit, guest);
@@ -128,6 +134,27 @@ public final class PcMachine implements VirtualMachine {
     memory.setPressureListener(this::wake);
     balloon().ifPresent(balloon -> memory.setBalloonControl(balloon.control()));
     memory.setWriteObserver(new OutsideWrites(technique, memory, vcpu));
+  }
+
+  private static VmMemory createMemory(PcConfiguration configuration, HostMemory host) {
+    return host.createVm(
+        GuestLayout.of(configuration.memoryBytes()),
+        Techniques.placement(configuration.technique(), configuration.hugePages()));
+  }
+
+  /**
+   * Builds a machine as the constructor does, on a host that goes on if that fails: what it had
+   * been given until then goes back.
+   */
+  public static PcMachine create(
+      PcConfiguration configuration, HostMemory host, ByteSink serialOutput, ByteSink debugOutput) {
+    VmMemory memory = createMemory(configuration, host);
+    try {
+      return new PcMachine(configuration, host, memory, serialOutput, debugOutput);
+    } catch (RuntimeException | Error failure) {
+      memory.close();
+      throw failure;
+    }
   }
 
   // ---- starting ------------------------------------------------------------------------------
@@ -310,6 +337,11 @@ public final class PcMachine implements VirtualMachine {
   @Override
   public MachineClock clock() {
     return clock;
+  }
+
+  /** Where the time of the running thread went; on that thread, or at a block boundary. */
+  public RunLoop.Times times() {
+    return loop.times();
   }
 
   /** Exits so far. */

@@ -6,7 +6,7 @@ import java.util.function.Consumer;
 import memvisor.cpu.x86.asm.Assembler;
 
 /** A few instructions of 32-bit code as a multiboot image: the smallest guest there is. */
-final class TinyGuest {
+public final class TinyGuest {
   static final long LOAD_GPA = 0x10_0000;
 
   private static final int HEADER_BYTES = 32;
@@ -16,7 +16,7 @@ final class TinyGuest {
   private TinyGuest() {}
 
   /** An image whose entry is the code that {@code code} assembles. */
-  static byte[] of(Consumer<Assembler> code) {
+  public static byte[] of(Consumer<Assembler> code) {
     Assembler assembler = new Assembler(LOAD_GPA + HEADER_BYTES);
     assembler.code32();
     code.accept(assembler);

@@ -1,0 +1,49 @@
+package memvisor.app.cli.host;
+
+import java.io.PrintStream;
+import java.util.HashMap;
+import java.util.Map;
+import memvisor.machine.fleet.Vm;
+import memvisor.machine.fleet.VmHost;
+
+/**
+ * What is going on, about once a second: a table that is redrawn on a terminal; elsewhere a line
+ * for each VM that changes its state.
+ */
+final class LiveView {
+  private static final String HOME_AND_CLEAR = "\u001b[H\u001b[2J";
+  private static final String KEYS = "Ctrl-C ends the host and all VMs.\n";
+
+  private final VmHost host;
+  private final PrintStream out;
+  private final boolean terminal;
+  private final Map<String, String> shown = new HashMap<>();
+
+  LiveView(VmHost host, PrintStream out, boolean terminal) {
+    this.host = host;
+    this.out = out;
+    this.terminal = terminal;
+  }
+
+  /** Shows until the program is ended. */
+  void show(long everyMillis) throws InterruptedException {
+    while (true) {
+      if (terminal) {
+        out.print(HOME_AND_CLEAR + HostView.of(host).text() + KEYS);
+        out.flush();
+      } else {
+        host.vms().forEach(this::announce);
+      }
+      Thread.sleep(everyMillis);
+    }
+  }
+
+  private void announce(Vm vm) {
+    HostControl.Changed now = HostControl.Changed.of(vm);
+    String before = shown.put(vm.name(), now.state());
+    if (!now.state().equals(before)) {
+      out.print(now.text());
+      out.flush();
+    }
+  }
+}

@@ -1,0 +1,139 @@
+package memvisor.machine.fleet;
+
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.locks.ReadWriteLock;
+import java.util.concurrent.locks.ReentrantReadWriteLock;
+import memvisor.host.HostMemory;
+
+/**
+ * A machine memory and the VMs on it.
+ *
+ * <p>Each VM runs on a thread of its own. A VM changes only its own pages; what VMs share (free
+ * frames, shared frames, the compressed pool, the swap file) is guarded in {@code host}. Thread-
+ * safe.
+ *
+ * <pre>{@code
+ * try (VmHost host = new VmHost(HostMemory.create(512L << 20))) {
+ *   Vm vm = host.add(VmSpec.of("web", configuration, request));
+ *   vm.start();
+ *   ...
+ * }
+ * }</pre>
+ */
+public final class VmHost implements AutoCloseable {
+  /** A block boundary is milliseconds away; a disk that hangs may be longer. */
+  private static final Duration LONGEST_END = Duration.ofSeconds(30);
+
+  private final HostMemory memory;
+  private final List<Vm> vms = new ArrayList<>();
+  // Write: an audit. Read: a VM that gets its memory or gives it back, which takes many steps.
+  private final ReadWriteLock changes = new ReentrantReadWriteLock();
+  private boolean closed;
+
+  /** A host on {@code memory}, which it closes at its end. */
+  public VmHost(HostMemory memory) {
+    this.memory = memory;
+  }
+
+  /** The machine memory. */
+  public HostMemory memory() {
+    return memory;
+  }
+
+  /**
+   * Adds a VM, switched off.
+   *
+   * @throws VmException if there is one of that name
+   */
+  public synchronized Vm add(VmSpec spec) {
+    if (closed) {
+      throw new VmException("the host has ended");
+    }
+    if (find(spec.name()).isPresent()) {
+      throw new VmException("there are two VMs called " + spec.name());
+    }
+    Vm vm = new Vm(memory, changes.readLock(), spec);
+    vms.add(vm);
+    return vm;
+  }
+
+  /** All VMs, in the order in which they were added. */
+  public synchronized List<Vm> vms() {
+    return List.copyOf(vms);
+  }
+
+  /** The VM of that name. */
+  public Optional<Vm> find(String name) {
+    return vms().stream().filter(vm -> vm.name().equals(name)).findFirst();
+  }
+
+  /** Has all VMs stand still at once and runs {@code action}; they go on afterwards. */
+  public void whileAllStandStill(Runnable action) {
+    changes.writeLock().lock();
+    try {
+      standStill(vms(), action);
+    } finally {
+      changes.writeLock().unlock();
+    }
+  }
+
+  private static void standStill(List<Vm> left, Runnable action) {
+    if (left.isEmpty()) {
+      action.run();
+      return;
+    }
+    List<Vm> others = left.subList(1, left.size());
+    boolean[] done = new boolean[1];
+    try {
+      left.getFirst()
+          .inspect(
+              machine -> {
+                done[0] = true;
+                standStill(others, action);
+                return true;
+              });
+    } catch (VmException off) {
+      if (done[0]) {
+        throw off;
+      }
+      standStill(others, action);
+    }
+  }
+
+  /**
+   * Proves that the books of the machine memory are exact.
+   *
+   * @throws IllegalStateException with the numbers that disagree
+   */
+  public void audit() {
+    whileAllStandStill(memory::audit);
+  }
+
+  /** Switches every VM off, waits for them, and gives the machine memory back. */
+  @Override
+  public void close() {
+    synchronized (this) {
+      if (closed) {
+        return;
+      }
+      closed = true;
+    }
+    vms().forEach(Vm::switchOff);
+    boolean ended = true;
+    try {
+      for (Vm vm : vms()) {
+        ended &= vm.awaitEnd(LONGEST_END);
+      }
+    } catch (InterruptedException interrupted) {
+      Thread.currentThread().interrupt();
+      ended = false;
+    }
+    // Under a VM that still runs the memory must stay: the process is about to end anyway.
+    if (ended) {
+      memory.close();
+    }
+  }
+}

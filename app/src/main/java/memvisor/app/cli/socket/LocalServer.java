@@ -28,6 +28,9 @@ public final class LocalServer implements AutoCloseable {
 
   private static final int SOCKET_TYPE = 0xC000;
 
+  /** sun_path of unix(7), which ends with a zero byte. */
+  private static final int LONGEST_PATH = 107;
+
   private final Path path;
   private final ServerSocketChannel server;
   private final int mostConnections;
@@ -82,13 +85,15 @@ public final class LocalServer implements AutoCloseable {
 
   /** Nobody may connect before the permissions are right: the socket gets its name after them. */
   private static ServerSocketChannel listen(Path path) throws IOException {
+    // Checked here, because the name that is bound is another.
+    if (path.toString().getBytes(StandardCharsets.UTF_8).length > LONGEST_PATH) {
+      throw new IOException("the path has more than %d bytes".formatted(LONGEST_PATH));
+    }
     Path parent = path.toAbsolutePath().getParent();
     Path directory = Files.createTempDirectory(parent == null ? Path.of("/") : parent, ".memvisor");
     Path unnamed = directory.resolve("s");
     ServerSocketChannel channel = ServerSocketChannel.open(StandardProtocolFamily.UNIX);
     try {
-      // Checked here, because the name it listens under first is another.
-      UnixDomainSocketAddress.of(path);
       channel.bind(UnixDomainSocketAddress.of(unnamed));
       Files.setPosixFilePermissions(unnamed, PosixFilePermissions.fromString("rw-------"));
       Files.move(unnamed, path, StandardCopyOption.ATOMIC_MOVE);

@@ -13,6 +13,11 @@ final class FloatUnit extends FloatResult {
   final FloatOperand b = new FloatOperand();
   private final FloatOperand spare = new FloatOperand();
 
+  /** The low bits of the quotient of the last reduction, and its remainder. */
+  long quotient;
+
+  long rest;
+
   // ---- operations ----------------------------------------------------------------------------
 
   private void invalid() {

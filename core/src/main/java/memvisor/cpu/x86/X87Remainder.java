@@ -7,11 +7,6 @@ package memvisor.cpu.x86;
 final class X87Remainder extends X87Op {
   private final boolean nearest;
 
-  /** The low bits of the quotient of the last reduction, and its remainder. */
-  private long quotient;
-
-  private long rest;
-
   X87Remainder(Instruction i, boolean nearest) {
     super(i);
     this.nearest = nearest;
@@ -60,49 +55,49 @@ final class X87Remainder extends X87Op {
     if (difference >= 64) {
       // Any number of bits from 32 to 63 may go in one step.
       int bits = difference & 31 | 32;
-      reduce(u.a.significand, u.b.significand, bits);
-      u.setFinite(u.a.negative, u.b.exponent + difference - bits, rest);
+      reduce(u, u.a.significand, u.b.significand, bits);
+      u.setFinite(u.a.negative, u.b.exponent + difference - bits, u.rest);
       return C2;
     }
     if (difference == -1) {
       return fromHalf(u);
     }
-    reduce(u.a.significand, u.b.significand, difference);
+    reduce(u, u.a.significand, u.b.significand, difference);
     boolean negative = u.a.negative;
-    if (nearest && isOverHalf(u.b.significand)) {
-      rest = u.b.significand - rest;
+    if (nearest && isOverHalf(u)) {
+      u.rest = u.b.significand - u.rest;
       negative = !negative;
-      quotient++;
+      u.quotient++;
     }
-    u.setFinite(negative, u.b.exponent, rest);
-    return condition();
+    u.setFinite(negative, u.b.exponent, u.rest);
+    return condition(u);
   }
 
   /** FPREM1 where ST(0) is between a quarter of ST(1) and all of it. */
-  private int fromHalf(FloatUnit u) {
+  private static int fromHalf(FloatUnit u) {
     if (Long.compareUnsigned(u.a.significand, u.b.significand) <= 0) {
       return 0;
     }
     u.setFinite(!u.a.negative, u.a.exponent, 2 * u.b.significand - u.a.significand);
-    quotient = 1;
-    return condition();
+    u.quotient = 1;
+    return condition(u);
   }
 
-  private boolean isOverHalf(long divisor) {
-    int order = Long.compareUnsigned(rest, divisor - rest);
-    return order > 0 || order == 0 && (quotient & 1) != 0;
+  private static boolean isOverHalf(FloatUnit u) {
+    int order = Long.compareUnsigned(u.rest, u.b.significand - u.rest);
+    return order > 0 || order == 0 && (u.quotient & 1) != 0;
   }
 
-  private int condition() {
-    return ((quotient & 4) != 0 ? C0 : 0)
-        | ((quotient & 2) != 0 ? C3 : 0)
-        | ((quotient & 1) != 0 ? C1 : 0);
+  private static int condition(FloatUnit u) {
+    return ((u.quotient & 4) != 0 ? C0 : 0)
+        | ((u.quotient & 2) != 0 ? C3 : 0)
+        | ((u.quotient & 1) != 0 ? C1 : 0);
   }
 
   /** Divides {@code dividend * 2^bits} by {@code divisor}. */
-  private void reduce(long dividend, long divisor, int bits) {
-    quotient = 0;
-    rest = dividend;
+  private static void reduce(FloatUnit u, long dividend, long divisor, int bits) {
+    long quotient = 0;
+    long rest = dividend;
     boolean carry = false;
     for (int i = bits; i >= 0; i--) {
       quotient <<= 1;
@@ -115,5 +110,7 @@ final class X87Remainder extends X87Op {
         rest <<= 1;
       }
     }
+    u.quotient = quotient;
+    u.rest = rest;
   }
 }

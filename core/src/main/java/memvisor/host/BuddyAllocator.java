@@ -1,6 +1,7 @@
 package memvisor.host;
 
 import java.util.Arrays;
+import java.util.BitSet;
 
 /**
  * Which frames are free, as blocks of 2^order frames aligned to their size (Knuth, TAOCP 1, 2.5).
@@ -21,6 +22,9 @@ final class BuddyAllocator {
   private final int[] next;
   private final int[] previous;
   private final int[] head = new int[MAX_ORDER + 1];
+  private final long[] blocks = new long[MAX_ORDER + 1];
+  // What the blocks say, by frame: whether one is free is asked far oftener than in which block.
+  private final BitSet free;
   private long freeFrames;
 
   BuddyAllocator(int frameCount) {
@@ -30,6 +34,7 @@ final class BuddyAllocator {
     previous = new int[frameCount];
     Arrays.fill(blockOrder, (byte) NONE);
     Arrays.fill(head, NONE);
+    free = new BitSet(frameCount);
     free(0, frameCount);
   }
 
@@ -46,6 +51,7 @@ final class BuddyAllocator {
         for (int half = have - 1; half >= order; half--) {
           link(block + (1 << half), half);
         }
+        free.clear(block, block + (1 << order));
         return block;
       }
     }
@@ -67,11 +73,17 @@ final class BuddyAllocator {
       linkRange(Math.min(blockEnd, end), blockEnd);
       frame = blockEnd;
     }
+    free.clear(first, end);
   }
 
   /** Gives back {@code [first, first + count)}; neighbours coalesce. */
   void free(int first, int count) {
     int end = first + count;
+    int twice = free.nextSetBit(first);
+    if (twice >= 0 && twice < end) {
+      throw new IllegalStateException("freed a free frame: hfn=0x%x".formatted(twice));
+    }
+    free.set(first, end);
     for (int frame = first; frame < end; ) {
       int order = Math.min(alignmentOrder(frame), log2(end - frame));
       freeBlock(frame, order);
@@ -80,9 +92,6 @@ final class BuddyAllocator {
   }
 
   private void freeBlock(int frame, int order) {
-    if (freeBlockOf(frame) != NONE) {
-      throw new IllegalStateException("freed a free frame: hfn=0x%x".formatted(frame));
-    }
     int block = frame;
     int size = order;
     while (size < MAX_ORDER) {
@@ -99,6 +108,9 @@ final class BuddyAllocator {
 
   /** The first frame of the free block that holds {@code frame}, or -1 if the frame is in use. */
   int freeBlockOf(int frame) {
+    if (!isFree(frame)) {
+      return NONE;
+    }
     for (int order = 0; order <= MAX_ORDER; order++) {
       int block = frame & -(1 << order);
       if (blockOrder[block] >= order) {
@@ -106,6 +118,15 @@ final class BuddyAllocator {
       }
     }
     return NONE;
+  }
+
+  boolean isFree(int frame) {
+    return free.get(frame);
+  }
+
+  /** Number of free blocks of 2^order frames. */
+  long blocks(int order) {
+    return blocks[order];
   }
 
   /** The order of the smallest free block, or -1 if nothing is free. */
@@ -125,7 +146,7 @@ final class BuddyAllocator {
   int findRun(int count, int alignment) {
     long start = 0;
     while (start + count <= frameCount) {
-      long end = freeUntil((int) start);
+      long end = free.nextClearBit((int) start);
       if (end - start >= count) {
         return (int) start;
       }
@@ -133,18 +154,6 @@ final class BuddyAllocator {
       start = (end + alignment) / alignment * alignment;
     }
     return NONE;
-  }
-
-  private long freeUntil(int start) {
-    long frame = start;
-    while (frame < frameCount) {
-      int block = freeBlockOf((int) frame);
-      if (block == NONE) {
-        return frame;
-      }
-      frame = block + (1L << blockOrder[block]);
-    }
-    return frame;
   }
 
   // Links [first, end), a part of one block that was free, as aligned blocks without coalescing.
@@ -164,6 +173,7 @@ final class BuddyAllocator {
       previous[head[order]] = block;
     }
     head[order] = block;
+    blocks[order]++;
     freeFrames += 1L << order;
   }
 
@@ -178,6 +188,7 @@ final class BuddyAllocator {
       previous[next[block]] = previous[block];
     }
     blockOrder[block] = NONE;
+    blocks[order]--;
     freeFrames -= 1L << order;
   }
 

@@ -213,7 +213,7 @@ public final class HostMemory implements AutoCloseable {
     int windowFrames = Math.min(WINDOW_FRAMES, options.frameCount() - window);
     for (int probe = 0; probe < PROBES; probe++) {
       int frame = window + random.nextInt(windowFrames);
-      if (frames.freeBlockOf(frame) >= 0) {
+      if (frames.isFree(frame)) {
         frames.claim(frame, 1);
         return frame;
       }

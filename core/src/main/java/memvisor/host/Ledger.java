@@ -1,10 +1,6 @@
 package memvisor.host;
 
 import java.util.Arrays;
-import java.util.Map;
-import java.util.Set;
-import java.util.TreeMap;
-import java.util.TreeSet;
 import java.util.function.LongSupplier;
 import memvisor.memory.FrameRole;
 
@@ -29,7 +25,9 @@ public final class Ledger {
   private final byte[] reason;
   private final long[] timeNanos;
   private final long[] totals = new long[ROLES.length];
-  private final Map<Integer, long[]> totalsByVm = new TreeMap<>();
+
+  /** By VM number, then role; grown as numbers are given. */
+  private long[][] totalsByVm = new long[0][];
 
   Ledger(int frameCount, LongSupplier clock) {
     this.clock = clock;
@@ -111,7 +109,14 @@ public final class Ledger {
   }
 
   private long[] counts(int vmId) {
-    return totalsByVm.computeIfAbsent(vmId, id -> new long[ROLES.length]);
+    if (vmId >= totalsByVm.length) {
+      int known = totalsByVm.length;
+      totalsByVm = Arrays.copyOf(totalsByVm, Math.max(2 * known, vmId + 1));
+      for (int id = known; id < totalsByVm.length; id++) {
+        totalsByVm[id] = new long[ROLES.length];
+      }
+    }
+    return totalsByVm[vmId];
   }
 
   private void require(int hfn, boolean holds, String violation) {
@@ -144,7 +149,7 @@ public final class Ledger {
 
   /** Frames of one VM by role. */
   public synchronized FrameCounts usage(int vmId) {
-    return new FrameCounts(totalsByVm.getOrDefault(vmId, new long[ROLES.length]));
+    return new FrameCounts(counts(vmId));
   }
 
   /** Number of frames of the machine. */
@@ -160,22 +165,19 @@ public final class Ledger {
    */
   public synchronized void audit() {
     long[] roles = new long[ROLES.length];
-    Map<Integer, long[]> byVm = new TreeMap<>();
+    long[][] byVm = new long[totalsByVm.length][ROLES.length];
     for (int frame = 0; frame < owner.length; frame++) {
       boolean free = role[frame] == FrameRole.FREE.ordinal();
       require(frame, free == (referenceCount[frame] == 0), "role and reference count disagree");
       require(frame, !free || owner[frame] == NO_VM, "a free frame has an owner");
       roles[role[frame]]++;
       if (owner[frame] != NO_VM) {
-        byVm.computeIfAbsent(owner[frame], id -> new long[ROLES.length])[role[frame]]++;
+        byVm[owner[frame]][role[frame]]++;
       }
     }
     compare("machine", totals, roles);
-    Set<Integer> vmIds = new TreeSet<>(totalsByVm.keySet());
-    vmIds.addAll(byVm.keySet());
-    for (int vmId : vmIds) {
-      long[] none = new long[ROLES.length];
-      compare("vm " + vmId, totalsByVm.getOrDefault(vmId, none), byVm.getOrDefault(vmId, none));
+    for (int vmId = 0; vmId < byVm.length; vmId++) {
+      compare("vm " + vmId, totalsByVm[vmId], byVm[vmId]);
     }
     long sum = Arrays.stream(totals).sum();
     if (sum != owner.length) {

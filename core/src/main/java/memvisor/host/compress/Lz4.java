@@ -20,6 +20,9 @@ final class Lz4 {
   private static final int NIBBLE = 15;
   private static final int HASH_LOG2 = 11;
 
+  /** From here on calling the runtime's copy pays. */
+  private static final int LONG_COPY = 64;
+
   /** After so many misses in a row the step grows by one: incompressible data passes fast. */
   private static final int SKIP_LOG2 = 5;
 
@@ -52,7 +55,8 @@ final class Lz4 {
       if (out + literals + 3 + literals / 255 + 1 + matched / 255 + 1 > limit) {
         return 0;
       }
-      out = literals(source + anchor, literals, matched - MINIMUM_MATCH, target, out);
+      int room = Math.min(length - anchor, limit - out - 1);
+      out = literals(source + anchor, literals, matched - MINIMUM_MATCH, target, out, room);
       Hva.writeShort(target + out, at - match);
       out = continuation(matched - MINIMUM_MATCH, target, out + 2);
       at += matched;
@@ -62,7 +66,7 @@ final class Lz4 {
     if (out + literals + literals / 255 + 2 > limit) {
       return 0;
     }
-    return literals(source + anchor, literals, 0, target, out);
+    return literals(source + anchor, literals, 0, target, out, literals);
   }
 
   private static int matchLength(long source, int match, int at, int end) {
@@ -81,11 +85,12 @@ final class Lz4 {
     return length;
   }
 
-  private static int literals(long from, int count, int matchCode, long target, int start) {
+  private static int literals(
+      long from, int count, int matchCode, long target, int start, int room) {
     int token = Math.min(count, NIBBLE) << 4 | Math.min(matchCode, NIBBLE);
     Hva.writeByte(target + start, token);
     int out = continuation(count, target, start + 1);
-    Hva.copy(from, target + out, count);
+    copy(from, target + out, count, room);
     return out + count;
   }
 
@@ -125,7 +130,7 @@ final class Lz4 {
       if (literals > length - in || literals > expected - out) {
         return false;
       }
-      Hva.copy(source + in, target + out, literals);
+      copy(source + in, target + out, literals, Math.min(length - in, expected - out));
       in += literals;
       out += literals;
       if (in == length) {
@@ -151,26 +156,49 @@ final class Lz4 {
       if (distance == 0 || distance > out || matched > expected - out) {
         return false;
       }
-      repeat(target + out, distance, matched);
+      repeat(target + out, distance, matched, expected - out);
       out += matched;
     }
     return false;
   }
 
-  /** Copies from {@code distance} bytes back; bytes written are read again where they overlap. */
-  private static void repeat(long to, int distance, int count) {
-    if (distance >= count) {
-      Hva.copy(to - distance, to, count);
+  /**
+   * Copies {@code count} bytes, most often a few: eight at a time, the last of them past the end
+   * where there is {@code room} for that on both sides.
+   */
+  private static void copy(long from, long to, int count, int room) {
+    int rounded = count + 7 & -8;
+    if (rounded > room || count > LONG_COPY) {
+      Hva.copy(from, to, count);
       return;
     }
-    int n = 0;
+    for (int n = 0; n < rounded; n += 8) {
+      Hva.writeLong(to + n, Hva.readLong(from + n));
+    }
+  }
+
+  /** Copies from {@code distance} bytes back; bytes written are read again where they overlap. */
+  private static void repeat(long to, int distance, int count, int room) {
     if (distance >= 8) {
-      for (; n + 8 <= count; n += 8) {
+      int rounded = count + 7 & -8;
+      int end = rounded <= room ? rounded : count & -8;
+      for (int n = 0; n < end; n += 8) {
         Hva.writeLong(to + n, Hva.readLong(to + n - distance));
       }
+      for (int n = end; n < count; n++) {
+        Hva.writeByte(to + n, Hva.readByte(to + n - distance));
+      }
+      return;
     }
-    for (; n < count; n++) {
+    // Eight bytes of the pattern first: from then on a multiple of the distance lies far enough
+    // back.
+    int first = Math.min(count, 16);
+    for (int n = 0; n < first; n++) {
       Hva.writeByte(to + n, Hva.readByte(to + n - distance));
+    }
+    if (count > first) {
+      int back = (8 + distance - 1) / distance * distance;
+      repeat(to + first, back, count - first, room - first);
     }
   }
 }

@@ -1,5 +1,6 @@
 package memvisor.host;
 
+import memvisor.host.dedup.CandidateTable;
 import memvisor.host.dedup.DedupOptions;
 import memvisor.host.dedup.PageHash;
 import memvisor.memory.Backing;
@@ -23,8 +24,7 @@ final class DedupScanner {
   private final SharedFrames shared;
   private final DedupOptions options;
   private final int[][] lastHash;
-  private int region;
-  private long cursor;
+  private final ScanOrder order;
   private long unshared;
   private long changing;
   private long publishedUnshared;
@@ -36,45 +36,48 @@ final class DedupScanner {
     frames = pages.frames();
     shared = pages.shared().shared();
     options = shared.options();
+    order = new ScanOrder(frames);
     lastHash = new int[frames.regionCount()][];
     for (int i = 0; i < lastHash.length; i++) {
       lastHash[i] = new int[(int) (frames.endGfn(i) - frames.firstGfn(i))];
     }
-    cursor = lastHash.length == 0 ? 0 : frames.firstGfn(0);
   }
 
-  /** Looks at up to {@code count} pages, at most at all of them once; pages merged. */
+  /** Looks at every page that has a frame of its own once; pages merged. */
+  long scanAll() {
+    order.renew();
+    return scan(Integer.MAX_VALUE);
+  }
+
+  /** Looks at up to {@code count} pages, at most to the end of a full scan; pages merged. */
   long scan(int count) {
+    SharedFrames.Domain domain = shared.domain(vm.trustDomain());
+    if (!order.hasNext()) {
+      order.renew();
+    }
     long merged = 0;
     long looked = 0;
-    boolean wrapped = false;
-    while (looked < count && !wrapped && lastHash.length > 0) {
-      merged += scanPage(region, cursor) ? 1 : 0;
+    while (looked < count && order.hasNext()) {
+      long gfn = order.next();
+      merged += scanPage(domain, frames.region(gfn), gfn) ? 1 : 0;
       looked++;
-      wrapped = advance();
     }
     shared.count(looked);
+    if (!order.hasNext()) {
+      endFullScan();
+    }
     return merged;
   }
 
-  private boolean advance() {
-    if (++cursor < frames.endGfn(region)) {
-      return false;
-    }
-    region = (region + 1) % lastHash.length;
-    cursor = frames.firstGfn(region);
-    if (region != 0) {
-      return false;
-    }
+  private void endFullScan() {
     shared.countFullScan(unshared - publishedUnshared, changing - publishedChanging);
     publishedUnshared = unshared;
     publishedChanging = changing;
     unshared = 0;
     changing = 0;
-    return true;
   }
 
-  private boolean scanPage(int in, long gfn) {
+  private boolean scanPage(SharedFrames.Domain domain, int in, long gfn) {
     long entry = frames.get(in, gfn);
     if (!PageEntry.isPrivate(entry)) {
       return false;
@@ -84,7 +87,7 @@ final class DedupScanner {
       return mergeZero(in, gfn);
     }
     long hash = options.hash().of(hva);
-    if (join(in, gfn, entry, hash)) {
+    if (join(domain, in, gfn, entry, hash)) {
       return true;
     }
     int fold = (int) (hash ^ hash >>> 32);
@@ -94,46 +97,47 @@ final class DedupScanner {
       changing++;
       return false;
     }
-    return meetCandidate(in, gfn, entry, hash);
+    return meetCandidate(domain, in, gfn, entry, hash);
   }
 
-  private boolean meetCandidate(int in, long gfn, long entry, long hash) {
-    int owner = shared.candidateVm(vm.trustDomain(), hash);
-    long other = shared.candidateGfn(vm.trustDomain(), hash);
+  private boolean meetCandidate(
+      SharedFrames.Domain domain, int in, long gfn, long entry, long hash) {
+    long candidate = shared.meet(domain, hash, CandidateTable.candidate(vm.vmId(), gfn));
+    int owner = CandidateTable.vmId(candidate);
+    long other = CandidateTable.gfn(candidate);
     if (owner == vm.vmId() && other != gfn) {
       int otherRegion = frames.region(other);
       long otherEntry = frames.get(otherRegion, other);
       if (PageEntry.isPrivate(otherEntry)
           && Hva.isEqual(hva(otherEntry), hva(entry), FRAME_BYTES)) {
-        offer(otherRegion, other, hash);
-        return join(in, gfn, entry, hash);
+        offer(domain, otherRegion, other, hash);
+        return join(domain, in, gfn, entry, hash);
       }
     } else if (owner != 0 && owner != vm.vmId()) {
-      offer(in, gfn, hash);
+      offer(domain, in, gfn, hash);
       return false;
     }
-    shared.putCandidate(vm.trustDomain(), hash, vm.vmId(), gfn);
     unshared++;
     return false;
   }
 
   /** Write-protects a page, then lets others share its frame. */
-  private void offer(int in, long gfn, long hash) {
+  private void offer(SharedFrames.Domain domain, int in, long gfn, long hash) {
     long started = pages.host().ledger().nowNanos();
     vm.derived().writeProtect(gfn, 1);
     synchronized (vm) {
       long hpa = Backing.hpa(frames.get(in, gfn));
-      shared.offer(vm.trustDomain(), hash, hpa, vm.vmId());
+      shared.offer(domain, hash, hpa, vm.vmId());
       pages.set(in, gfn, PageEntry.shared(hpa), TransitionReason.SHARED, started);
     }
   }
 
-  private boolean join(int in, long gfn, long entry, long hash) {
-    long started = pages.host().ledger().nowNanos();
-    long hpa = shared.join(vm.trustDomain(), hash, hva(entry));
+  private boolean join(SharedFrames.Domain domain, int in, long gfn, long entry, long hash) {
+    long hpa = shared.join(domain, hash, hva(entry));
     if (hpa < 0) {
       return false;
     }
+    long started = pages.host().ledger().nowNanos();
     replace(in, gfn, PageEntry.shared(hpa), TransitionReason.DEDUPLICATED, started);
     return true;
   }

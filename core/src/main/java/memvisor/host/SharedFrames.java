@@ -23,12 +23,15 @@ final class SharedFrames {
 
   private static final int FRAME_BYTES = 4096;
 
-  /** What VMs that trust each other share. */
-  private static final class Domain {
-    final StableTable stable = new StableTable();
-    final CandidateTable candidates;
+  /** Most pages of one hash that one is compared with: a guest may make as many as it likes. */
+  private static final int COMPARISONS = 16;
 
-    Domain(long pages) {
+  /** What VMs that trust each other share. */
+  static final class Domain {
+    private final StableTable stable = new StableTable();
+    private final CandidateTable candidates;
+
+    private Domain(long pages) {
       candidates = new CandidateTable(pages);
     }
   }
@@ -54,7 +57,8 @@ final class SharedFrames {
     return options;
   }
 
-  private Domain domain(String name) {
+  /** The frames that VMs of a trust domain share. */
+  synchronized Domain domain(String name) {
     return domains.computeIfAbsent(name, n -> new Domain(host.ledger().frameCount()));
   }
 
@@ -72,12 +76,18 @@ final class SharedFrames {
   }
 
   /** Joins a shared frame with the contents at {@code hva}: its HPA, or -1 if there is none. */
-  synchronized long join(String domainName, long hash, long hva) {
-    StableTable stable = domain(domainName).stable;
-    for (int at = stable.first(hash); at >= 0; at = stable.next(hash, at)) {
+  synchronized long join(Domain domain, long hash, long hva) {
+    StableTable stable = domain.stable;
+    int compared = 0;
+    for (int at = stable.first(hash);
+        at >= 0 && compared < COMPARISONS;
+        at = stable.next(hash, at)) {
       long hpa = stable.hpa(at);
-      if (host.references(hpa) < options.maxPageSharing()
-          && Hva.isEqual(host.machine().hva(hpa), hva, FRAME_BYTES)) {
+      if (host.references(hpa) >= options.maxPageSharing()) {
+        continue;
+      }
+      compared++;
+      if (Hva.isEqual(host.machine().hva(hpa), hva, FRAME_BYTES)) {
         host.retain(hpa);
         sharing++;
         return hpa;
@@ -87,9 +97,9 @@ final class SharedFrames {
   }
 
   /** Makes a VM's own frame, which nothing may write any more, one that others can join. */
-  synchronized void offer(String domainName, long hash, long hpa, int vmId) {
+  synchronized void offer(Domain domain, long hash, long hpa, int vmId) {
     host.transfer(hpa, vmId, Ledger.NO_VM, FrameRole.SHARED, TransitionReason.SHARED);
-    domain(domainName).stable.add(hash, hpa);
+    domain.stable.add(hash, hpa);
     shared++;
   }
 
@@ -117,17 +127,11 @@ final class SharedFrames {
     host.free(hpa, Ledger.NO_VM, reason);
   }
 
-  /** VM of the page last seen with that content hash, 0 if none. */
-  synchronized int candidateVm(String domainName, long hash) {
-    return domain(domainName).candidates.vmId(hash);
-  }
-
-  synchronized long candidateGfn(String domainName, long hash) {
-    return domain(domainName).candidates.gfn(hash);
-  }
-
-  synchronized void putCandidate(String domainName, long hash, int vmId, long gfn) {
-    domain(domainName).candidates.put(hash, vmId, gfn);
+  /** The page last seen with that content hash, as a candidate; from now on it is {@code page}. */
+  synchronized long meet(Domain domain, long hash, long page) {
+    long before = domain.candidates.get(hash);
+    domain.candidates.put(hash, page);
+    return before;
   }
 
   /** Adds what a batch of a VM's scan counted. */

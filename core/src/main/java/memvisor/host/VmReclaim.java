@@ -388,7 +388,7 @@ final class VmReclaim {
 
   /** Scans all pages of the VM once; VM still. */
   long scanAll() {
-    return scanner.scan(Integer.MAX_VALUE);
+    return scanner.scanAll();
   }
 
   /** Compresses up to that many pages, cold or not; VM still. */

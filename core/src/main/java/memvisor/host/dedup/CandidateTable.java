@@ -9,39 +9,49 @@ package memvisor.host.dedup;
  * it is scanned again. Not thread-safe.
  */
 public final class CandidateTable {
-  private final long[] hashes;
-  private final int[] vmIds;
-  private final long[] gfns;
+  /** No candidate. */
+  public static final long NONE = 0;
+
+  private static final int VM_SHIFT = 40;
+
+  /** A hash and its candidate at a time, so that looking costs one line of the cache. */
+  private final long[] places;
 
   /** A table with at least {@code pages} places. */
   public CandidateTable(long pages) {
     int length = (int) Math.min(1 << 24, Long.highestOneBit(Math.max(64, pages * 2 - 1)));
-    hashes = new long[length];
-    vmIds = new int[length];
-    gfns = new long[length];
+    places = new long[length * 2];
   }
 
-  /** The place of a hash. */
-  public int place(long hash) {
-    return (int) (hash * 0x9E37_79B9_7F4A_7C15L >>> 32) & hashes.length - 1;
+  /** A page as a candidate. */
+  public static long candidate(int vmId, long gfn) {
+    return (long) vmId << VM_SHIFT | gfn;
   }
 
-  /** The VM whose page was last put with exactly this hash; 0: none. */
-  public int vmId(long hash) {
+  /** The VM of a candidate, 0 for {@link #NONE}. */
+  public static int vmId(long candidate) {
+    return (int) (candidate >>> VM_SHIFT);
+  }
+
+  /** The guest frame of a candidate. */
+  public static long gfn(long candidate) {
+    return candidate & (1L << VM_SHIFT) - 1;
+  }
+
+  private int place(long hash) {
+    return (int) (hash * 0x9E37_79B9_7F4A_7C15L >>> 33) * 2 & places.length - 2;
+  }
+
+  /** The page last put with exactly this hash, or {@link #NONE}. */
+  public long get(long hash) {
     int place = place(hash);
-    return hashes[place] == hash ? vmIds[place] : 0;
-  }
-
-  /** The guest frame that goes with {@link #vmId}. */
-  public long gfn(long hash) {
-    return gfns[place(hash)];
+    return places[place] == hash ? places[place + 1] : NONE;
   }
 
   /** Remembers a page. */
-  public void put(long hash, int vmId, long gfn) {
+  public void put(long hash, long candidate) {
     int place = place(hash);
-    hashes[place] = hash;
-    vmIds[place] = vmId;
-    gfns[place] = gfn;
+    places[place] = hash;
+    places[place + 1] = candidate;
   }
 }

@@ -1,0 +1,266 @@
+package memvisor.bench;
+
+import java.io.IOException;
+import java.io.PrintStream;
+import java.lang.foreign.Arena;
+import java.nio.channels.FileChannel;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.Arrays;
+import java.util.Optional;
+import memvisor.host.HostMemory;
+import memvisor.host.Placement;
+import memvisor.host.ReclaimOptions;
+import memvisor.host.VmMemory;
+import memvisor.host.compress.PageCodec;
+import memvisor.host.dedup.DedupOptions;
+import memvisor.host.swap.SwapFile;
+import memvisor.memory.Backing;
+import memvisor.memory.GuestMemoryMap;
+import memvisor.memory.Hva;
+import memvisor.memory.MemoryRegion;
+
+/**
+ * How fast host memory scans, merges, compresses and swaps pages, each beside the peer that bounds
+ * it in the same run: a copy of memory out of cache, the codec alone, the file alone.
+ *
+ * <p>Processor time of one thread; medians of alternating rounds.
+ */
+public final class HostMemoryRates {
+  private static final int PAGE = 4096;
+  private static final int ROUNDS = 7;
+
+  private final PrintStream out;
+  private final Path directory;
+
+  private HostMemoryRates(PrintStream out, Path directory) {
+    this.out = out;
+    this.directory = directory;
+  }
+
+  /** Arguments: the smallest guest in MiB, how often it doubles, a directory for the swap file. */
+  public static void main(String[] arguments) throws IOException {
+    int mebibytes = Integer.parseInt(arguments[0]);
+    int doublings = Integer.parseInt(arguments[1]);
+    HostMemoryRates rates = new HostMemoryRates(System.out, Path.of(arguments[2]));
+    // Until the code is compiled; not shown.
+    rates.measure(mebibytes, false);
+    rates.measure(mebibytes, false);
+    rates.out.printf("%6s  %-34s %9s  %-24s %9s %6s%n", "MiB", "what", "", "peer", "", "ratio");
+    for (int doubling = 0; doubling <= doublings; doubling++) {
+      rates.measure(mebibytes << doubling, true);
+    }
+  }
+
+  private void measure(int mebibytes, boolean show) throws IOException {
+    long bytes = (long) mebibytes << 20;
+    double copy = copyRate(bytes);
+    double scan = scanRate(bytes);
+    double[] merge = mergeMicroseconds(bytes);
+    double[] compress = compressRates(bytes);
+    double[] swap = swapRates(bytes);
+    if (!show) {
+      return;
+    }
+    row(mebibytes, "scan", scan, "copy out of cache", copy);
+    row(mebibytes, "compress", compress[1], "codec alone", compress[0]);
+    row(mebibytes, "decompress", compress[3], "codec alone", compress[2]);
+    row(mebibytes, "swap out", swap[1], "file alone, 128K writes", swap[0]);
+    row(mebibytes, "swap in", swap[3], "file alone, 32K reads", swap[2]);
+    out.printf("%6d  %-34s %6.2f us%n", mebibytes, "merge a page, both scanned", merge[0]);
+    out.printf("%6d  %-34s %6.2f us%n", mebibytes, "part it by a write", merge[1]);
+  }
+
+  private void row(int mebibytes, String what, double rate, String peer, double peerRate) {
+    out.printf(
+        "%6d  %-34s %4.2f GB/s  %-24s %4.2f GB/s %6.2f%n",
+        mebibytes, what, rate, peer, peerRate, rate / peerRate);
+  }
+
+  private static ReclaimOptions options(long hostBytes) {
+    return ReclaimOptions.none(hostBytes)
+        .withDedup(DedupOptions.ON)
+        .withCompression(true)
+        .withPoolPercent(100);
+  }
+
+  private static HostMemory host(long bytes, Optional<SwapFile> swap) {
+    long hostBytes = bytes * 2 + (64L << 20);
+    HostMemory host = HostMemory.create(hostBytes);
+    ReclaimOptions options = options(hostBytes);
+    host.enableReclaim(swap.map(options::withSwap).orElse(options));
+    return host;
+  }
+
+  private static VmMemory guest(HostMemory host, long bytes, PageContents contents) {
+    VmMemory vm =
+        host.createVm(
+            GuestMemoryMap.EMPTY.with(new MemoryRegion(0, bytes, MemoryRegion.Kind.RAM)),
+            Placement.SCATTERED);
+    contents.fill(vm, 0, bytes / PAGE, 1);
+    return vm;
+  }
+
+  /** GB/s of copying memory out of cache, as the C library's memcpy would. */
+  private static double copyRate(long bytes) {
+    try (Arena arena = Arena.ofConfined()) {
+      long length = Math.max(bytes, 256L << 20);
+      long from = arena.allocate(length, PAGE).address();
+      long to = arena.allocate(length, PAGE).address();
+      Hva.fill(from, length, 1);
+      Hva.fill(to, length, 2);
+      Stopwatch watch = new Stopwatch(ROUNDS);
+      for (int round = 0; round < ROUNDS; round++) {
+        watch.start();
+        Hva.copy(from, to, length);
+        watch.stop();
+      }
+      return watch.gigabytesPerSecond(length);
+    }
+  }
+
+  /** GB/s of looking at pages of which none is like another, all of them seen before. */
+  private static double scanRate(long bytes) {
+    try (HostMemory host = host(bytes, Optional.empty());
+        VmMemory vm = guest(host, bytes, PageContents.UNIQUE)) {
+      vm.scanForEqualPages();
+      vm.scanForEqualPages();
+      Stopwatch watch = new Stopwatch(ROUNDS);
+      for (int round = 0; round < ROUNDS; round++) {
+        watch.start();
+        vm.scanForEqualPages();
+        watch.stop();
+      }
+      return watch.gigabytesPerSecond(bytes);
+    }
+  }
+
+  /** Microseconds to merge a page with its like, scan included, and to part them by a write. */
+  private static double[] mergeMicroseconds(long bytes) {
+    try (HostMemory host = host(bytes, Optional.empty());
+        VmMemory vm = guest(host, bytes, PageContents.PAIRS)) {
+      vm.scanForEqualPages();
+      Stopwatch merging = new Stopwatch(1);
+      merging.start();
+      long merged = vm.scanForEqualPages();
+      merging.stop();
+      Stopwatch parting = new Stopwatch(1);
+      parting.start();
+      for (long gfn = 0; gfn < bytes / PAGE; gfn += 2) {
+        vm.frame(gfn, true);
+      }
+      parting.stop();
+      return new double[] {
+        merging.medianNanos() / Math.max(1, merged) / 1e3,
+        parting.medianNanos() / (bytes / PAGE / 2) / 1e3
+      };
+    }
+  }
+
+  /** GB/s: the codec compressing, the whole path; the codec decompressing, the whole path. */
+  private static double[] compressRates(long bytes) {
+    try (HostMemory host = host(bytes, Optional.empty());
+        VmMemory vm = guest(host, bytes, PageContents.RECORDS);
+        Arena arena = Arena.ofConfined()) {
+      long pages = bytes / PAGE;
+      long target = arena.allocate(bytes, 64).address();
+      long packed = arena.allocate(bytes, 64).address();
+      int[] lengths = new int[(int) pages];
+      int[] checksums = new int[(int) pages];
+      PageCodec codec = new PageCodec();
+      Stopwatch[] watches = new Stopwatch[4];
+      Arrays.setAll(watches, i -> new Stopwatch(ROUNDS));
+      for (int round = 0; round < ROUNDS; round++) {
+        watches[0].start();
+        for (long gfn = 0; gfn < pages; gfn++) {
+          codec.compress(hva(vm, gfn));
+        }
+        watches[0].stop();
+        long total = 0;
+        for (int gfn = 0; gfn < pages; gfn++) {
+          lengths[gfn] = codec.compress(hva(vm, gfn));
+          checksums[gfn] = Hva.crc32c(hva(vm, gfn), PAGE);
+          Hva.copy(codec.bufferHva(), packed + total, lengths[gfn]);
+          total += lengths[gfn];
+        }
+        long at = packed;
+        watches[2].start();
+        for (int gfn = 0; gfn < pages; gfn++) {
+          codec.decompress(at, lengths[gfn], checksums[gfn], target + (long) gfn * PAGE);
+          at += lengths[gfn];
+        }
+        watches[2].stop();
+        watches[1].start();
+        long compressed = vm.compressPages(pages);
+        watches[1].stop();
+        if (compressed != pages) {
+          throw new IllegalStateException("compressed %d of %d".formatted(compressed, pages));
+        }
+        watches[3].start();
+        for (long gfn = 0; gfn < pages; gfn++) {
+          vm.frame(gfn, false);
+        }
+        watches[3].stop();
+      }
+      return java.util.Arrays.stream(watches)
+          .mapToDouble(w -> w.gigabytesPerSecond(bytes))
+          .toArray();
+    }
+  }
+
+  private static double[] rates(Stopwatch[] watches, long bytes) {
+    return Arrays.stream(watches).mapToDouble(w -> w.gigabytesPerSecond(bytes)).toArray();
+  }
+
+  private static long hva(VmMemory vm, long gfn) {
+    return vm.machine().hva(Backing.hpa(vm.peek(gfn)));
+  }
+
+  /** GB/s: writing a file, swapping out; reading a file, swapping in. */
+  private double[] swapRates(long bytes) throws IOException {
+    Path swapPath = directory.resolve("memvisor-bench-swap");
+    Path rawPath = directory.resolve("memvisor-bench-raw");
+    long pages = bytes / PAGE;
+    try (HostMemory host = host(bytes, Optional.of(SwapFile.create(swapPath, bytes)));
+        VmMemory vm = guest(host, bytes, PageContents.UNIQUE);
+        FileChannel raw =
+            FileChannel.open(
+                rawPath,
+                StandardOpenOption.CREATE,
+                StandardOpenOption.READ,
+                StandardOpenOption.WRITE,
+                StandardOpenOption.DELETE_ON_CLOSE);
+        Arena arena = Arena.ofConfined()) {
+      long buffer = arena.allocate(bytes, PAGE).address();
+      Stopwatch[] watches = new Stopwatch[4];
+      Arrays.setAll(watches, i -> new Stopwatch(ROUNDS));
+      for (int round = 0; round < ROUNDS; round++) {
+        watches[0].start();
+        for (long at = 0; at < bytes; at += SwapFile.CLUSTER * PAGE) {
+          raw.write(Hva.buffer(buffer + at, SwapFile.CLUSTER * PAGE), at);
+        }
+        watches[0].stop();
+        watches[1].start();
+        long written = vm.swapOutPages(pages);
+        watches[1].stop();
+        if (written != pages) {
+          throw new IllegalStateException("swapped out %d of %d".formatted(written, pages));
+        }
+        watches[2].start();
+        for (long at = 0; at < bytes; at += 8 * PAGE) {
+          raw.read(Hva.buffer(buffer + at, 8 * PAGE), at);
+        }
+        watches[2].stop();
+        watches[3].start();
+        for (long gfn = 0; gfn < pages; gfn++) {
+          vm.frame(gfn, false);
+        }
+        watches[3].stop();
+      }
+      return rates(watches, bytes);
+    } finally {
+      Files.deleteIfExists(rawPath);
+    }
+  }
+}

@@ -4,13 +4,10 @@ import java.util.Optional;
 import memvisor.boot.BootRequest;
 import memvisor.host.HostMemory;
 import memvisor.lab.guest.BuiltinGuest;
-import memvisor.machine.ClockMode;
 import memvisor.machine.ExitReason;
 import memvisor.machine.RunOutcome;
 import memvisor.machine.TechniqueKind;
-import memvisor.machine.pc.PcConfiguration;
-import memvisor.machine.pc.PcMachine;
-import memvisor.tlb.TlbConfiguration;
+import memvisor.machine.VirtualMachine;
 
 /**
  * Runs the built-in guest and counts what happens in its measured section. The set-up before it
@@ -24,42 +21,73 @@ public final class Experiment {
   /** Room for a technique's tables beside guest memory. */
   private static final long TABLES_BYTES = 64L << 20;
 
-  private final TlbConfiguration tlb;
+  private final LabHardware hardware;
   private final long maxNanos;
 
   /**
    * An experiment.
    *
-   * @param tlb geometry of the modelled TLBs and caches
+   * @param hardware what its machines are made of
    * @param maxNanos wall time after which a run is given up
    */
-  public Experiment(TlbConfiguration tlb, long maxNanos) {
-    this.tlb = tlb;
+  public Experiment(LabHardware hardware, long maxNanos) {
+    this.hardware = hardware;
     this.maxNanos = maxNanos;
   }
 
-  /** Runs one workload under one technique. */
+  /** Why a workload is not run under a technique, in a sentence; empty if it can be. */
+  public static Optional<String> obstacle(Workload workload, TechniqueKind technique) {
+    return technique.isParavirtual() ? BuiltinGuest.pvObstacle(workload) : Optional.empty();
+  }
+
+  /** Runs one workload under one technique; there must be no {@link #obstacle}. */
   public RunResult run(Workload workload, WorkloadParameters parameters, TechniqueKind technique) {
-    long memoryBytes = Math.max(LEAST_MEMORY_BYTES, BuiltinGuest.memoryBytes(workload, parameters));
-    PcConfiguration pc = PcConfiguration.of(memoryBytes, technique, ClockMode.VIRTUAL).withTlb(tlb);
+    obstacle(workload, technique)
+        .ifPresent(
+            why -> {
+              throw new IllegalArgumentException(
+                  workload + " under " + technique.word() + ": " + why);
+            });
+    boolean paravirtual = technique.isParavirtual();
+    long memoryBytes =
+        Math.max(
+            LEAST_MEMORY_BYTES,
+            paravirtual
+                ? BuiltinGuest.paravirtualMemoryBytes(workload, parameters)
+                : BuiltinGuest.memoryBytes(workload, parameters));
+    byte[] image =
+        paravirtual
+            ? BuiltinGuest.paravirtualImage(workload, parameters)
+            : BuiltinGuest.image(workload, parameters);
+    Section section = new Section();
+    StringBuilder console = new StringBuilder();
     // Twice, because a partition takes one run of frames, which starts at a multiple of its size.
-    try (HostMemory host = HostMemory.create(4 * Long.highestOneBit(memoryBytes) + TABLES_BYTES)) {
-      Section section = new Section();
-      StringBuilder console = new StringBuilder();
-      try (PcMachine machine =
-          new PcMachine(pc, host, value -> console.append((char) value), section::mark)) {
-        section.machine = Optional.of(machine);
-        machine.boot(BootRequest.of(BuiltinGuest.image(workload, parameters)));
-        RunOutcome outcome = machine.run(Long.MAX_VALUE, maxNanos);
-        return section.result(workload, technique, describe(outcome, console), checksum(console));
-      }
+    try (HostMemory host = HostMemory.create(4 * Long.highestOneBit(memoryBytes) + TABLES_BYTES);
+        VirtualMachine machine =
+            hardware.machine(
+                technique,
+                memoryBytes,
+                host,
+                value -> console.append((char) value),
+                section::mark)) {
+      section.machine = Optional.of(machine);
+      machine.boot(BootRequest.of(image));
+      RunOutcome outcome = machine.run(Long.MAX_VALUE, maxNanos);
+      return section.result(workload, technique, describe(outcome, console), checksum(console));
     }
   }
 
   private static String describe(RunOutcome outcome, StringBuilder console) {
-    return outcome instanceof RunOutcome.DebugExit exit && exit.value() != 0
-        ? "failed: " + console.toString().strip().replace('\n', ';')
-        : RunTally.describe(outcome);
+    return switch (outcome) {
+      case RunOutcome.DebugExit exit when exit.value() != 0 -> "failed: " + said(console);
+      case RunOutcome.PoweredOff off -> "ended";
+      case RunOutcome.Died died -> RunTally.describe(outcome) + "; it said: " + said(console);
+      default -> RunTally.describe(outcome);
+    };
+  }
+
+  private static String said(StringBuilder console) {
+    return console.toString().strip().replace('\n', ';');
   }
 
   private static String checksum(StringBuilder console) {
@@ -74,7 +102,7 @@ public final class Experiment {
 
   /** The measured section of one run. */
   private static final class Section {
-    private Optional<PcMachine> machine = Optional.empty();
+    private Optional<VirtualMachine> machine = Optional.empty();
     private RunTally begun = RunTally.NOTHING;
     private RunTally counted = RunTally.NOTHING;
 
@@ -89,19 +117,23 @@ public final class Experiment {
           });
     }
 
-    private void begin(PcMachine running) {
+    private void begin(VirtualMachine running) {
       running.setMeasured(true);
       begun = RunTally.of(running);
     }
 
-    private void end(PcMachine running) {
-      // The marker's own OUT has been counted already, and is no part of the section.
-      counted = RunTally.of(running).since(begun).without(ExitReason.IO_INSTRUCTION);
+    private void end(VirtualMachine running) {
+      // One OUT of the two markers has been counted, and is no part of the section.
+      counted = RunTally.of(running).since(begun).without(markerExit(running.kind()));
       running.setMeasured(false);
     }
 
+    private static ExitReason markerExit(TechniqueKind kind) {
+      return kind.isParavirtual() ? ExitReason.PRIVILEGED_INSTRUCTION : ExitReason.IO_INSTRUCTION;
+    }
+
     RunResult result(Workload workload, TechniqueKind technique, String outcome, String check) {
-      return counted.result(technique.word(), workload.label(), outcome, check, Optional.empty());
+      return counted.result(technique, workload.label(), outcome, check, Optional.empty());
     }
   }
 }

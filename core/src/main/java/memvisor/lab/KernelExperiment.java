@@ -4,18 +4,16 @@ import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import memvisor.boot.BootRequest;
 import memvisor.host.HostMemory;
-import memvisor.machine.ClockMode;
 import memvisor.machine.ConsoleLines;
 import memvisor.machine.GuestState;
 import memvisor.machine.RunOutcome;
 import memvisor.machine.TechniqueKind;
-import memvisor.machine.pc.PcConfiguration;
-import memvisor.machine.pc.PcMachine;
-import memvisor.tlb.TlbConfiguration;
+import memvisor.machine.VirtualMachine;
 
 /**
  * Runs a kernel of the user's from power-on to its end and counts what happens. Time is virtual and
- * nobody types, so the run is the same under every technique, and so must be the guest it leaves.
+ * nobody types, so the run is the same under every technique, and so must be the guest it leaves;
+ * but for direct paging, whose guest knows.
  */
 public final class KernelExperiment {
   /** Room for a technique's tables beside guest memory. */
@@ -25,7 +23,7 @@ public final class KernelExperiment {
   private static final long OBSERVED_NANOS = TimeUnit.MILLISECONDS.toNanos(250);
 
   private final Guest guest;
-  private final TlbConfiguration tlb;
+  private final LabHardware hardware;
   private final boolean measured;
   private final long maxNanos;
 
@@ -33,14 +31,14 @@ public final class KernelExperiment {
    * An experiment.
    *
    * @param guest what is booted
-   * @param tlb geometry of the modelled TLBs and caches
+   * @param hardware what its machines are made of
    * @param measured whether every access goes through the modelled TLB, which is slow; else those
    *     that the vCPU's own translation cache answers are not counted
    * @param maxNanos wall time after which a run is given up
    */
-  public KernelExperiment(Guest guest, TlbConfiguration tlb, boolean measured, long maxNanos) {
+  public KernelExperiment(Guest guest, LabHardware hardware, boolean measured, long maxNanos) {
     this.guest = guest;
-    this.tlb = tlb;
+    this.hardware = hardware;
     this.measured = measured;
     this.maxNanos = maxNanos;
   }
@@ -50,9 +48,11 @@ public final class KernelExperiment {
    *
    * @param name what results call it
    * @param request the kernel and what it is started with
+   * @param paravirtual the same for a domain: the kernel unpacked, with a console that it has
    * @param memoryBytes guest memory
    */
-  public record Guest(String name, BootRequest request, long memoryBytes) {}
+  public record Guest(
+      String name, BootRequest request, BootRequest paravirtual, long memoryBytes) {}
 
   /** Hears of a run while it lasts. */
   @FunctionalInterface
@@ -74,28 +74,30 @@ public final class KernelExperiment {
    */
   public RunResult run(TechniqueKind technique, Observer observer) {
     long memoryBytes = guest.memoryBytes();
-    PcConfiguration pc = PcConfiguration.of(memoryBytes, technique, ClockMode.VIRTUAL).withTlb(tlb);
     ConsoleLines console = new ConsoleLines();
     // A partition takes one run of frames, which starts at a multiple of its size.
     try (HostMemory host = HostMemory.create(4 * Long.highestOneBit(memoryBytes) + TABLES_BYTES);
-        PcMachine machine = new PcMachine(pc, host, console, value -> {})) {
-      machine.boot(guest.request());
+        VirtualMachine machine =
+            hardware.machine(technique, memoryBytes, host, console, value -> {})) {
+      machine.boot(technique.isParavirtual() ? guest.paravirtual() : guest.request());
       machine.setMeasured(measured);
       RunTally begun = RunTally.of(machine);
       RunOutcome outcome = runToEnd(machine, console, observer);
       RunTally counted = RunTally.of(machine).since(begun);
-      GuestState state = machine.state();
+      // A paravirtual kernel goes another way from its first instruction: nothing to compare.
+      Optional<GuestState> state =
+          technique.isParavirtual() ? Optional.empty() : Optional.of(machine.state());
       String ended =
           console
               .panic()
               .map(said -> "panicked: " + said)
               .orElseGet(() -> RunTally.describe(outcome));
       return counted.result(
-          technique.word(), guest.name(), ended, state.ramSha256(), Optional.of(state));
+          technique, guest.name(), ended, state.map(GuestState::ramSha256).orElse(""), state);
     }
   }
 
-  private RunOutcome runToEnd(PcMachine machine, ConsoleLines console, Observer observer) {
+  private RunOutcome runToEnd(VirtualMachine machine, ConsoleLines console, Observer observer) {
     long last = System.nanoTime() + maxNanos;
     while (true) {
       long left = last - System.nanoTime();

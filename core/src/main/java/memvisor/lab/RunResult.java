@@ -4,6 +4,7 @@ import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Optional;
+import java.util.SortedMap;
 import memvisor.machine.GuestState;
 import memvisor.mmu.TechniqueStatistics;
 import memvisor.tlb.TlbCounters;
@@ -18,10 +19,11 @@ import memvisor.tlb.TlbCounters;
  * @param exits VM exits by architectural reason, most frequent first
  * @param tlb what the translation hardware counted
  * @param software the monitor's own walks of the guest's tables
+ * @param paravirtual what a paravirtual guest asked for; empty for other guests
  * @param tableFrames 4 KiB frames that the technique's own tables cost at the end
  * @param wallNanos host time, in nanoseconds
  * @param check what the guest printed as its checksum, or a hash of its memory: equal for every
- *     technique, or something is wrong
+ *     technique, or something is wrong; empty where runs cannot be equal
  * @param state the guest as its run left it, where it was looked at
  */
 public record RunResult(
@@ -32,6 +34,7 @@ public record RunResult(
     Map<String, Long> exits,
     TlbCounters tlb,
     SoftwareWalks software,
+    Optional<ParavirtualWork> paravirtual,
     long tableFrames,
     long wallNanos,
     String check,
@@ -53,17 +56,10 @@ public record RunResult(
    * @param references entries read in them
    */
   public record SoftwareWalks(long walks, long references) {
-    /** None. */
-    public static final SoftwareWalks NONE = new SoftwareWalks(0, 0);
-
-    static SoftwareWalks of(TechniqueStatistics statistics) {
+    static SoftwareWalks of(SortedMap<String, Long> counters) {
       return new SoftwareWalks(
-          statistics.counter(TechniqueStatistics.SOFTWARE_WALKS),
-          statistics.counter(TechniqueStatistics.SOFTWARE_REFERENCES));
-    }
-
-    SoftwareWalks since(SoftwareWalks earlier) {
-      return new SoftwareWalks(walks - earlier.walks, references - earlier.references);
+          counters.getOrDefault(TechniqueStatistics.SOFTWARE_WALKS, 0L),
+          counters.getOrDefault(TechniqueStatistics.SOFTWARE_REFERENCES, 0L));
     }
   }
 

@@ -2,11 +2,13 @@ package memvisor.lab;
 
 import java.util.Map;
 import java.util.Optional;
+import java.util.SortedMap;
 import java.util.TreeMap;
 import memvisor.machine.ExitReason;
 import memvisor.machine.GuestState;
 import memvisor.machine.RunOutcome;
-import memvisor.machine.pc.PcMachine;
+import memvisor.machine.TechniqueKind;
+import memvisor.machine.VirtualMachine;
 import memvisor.mmu.TechniqueStatistics;
 import memvisor.tlb.TlbCounters;
 
@@ -14,13 +16,14 @@ import memvisor.tlb.TlbCounters;
  * What a machine has counted at one moment, or between two.
  *
  * @param exits by the reason's name; reasons without exits are left out
+ * @param counters the technique's, by name
  * @param tableFrames at the later moment: a level, not a count
  */
 record RunTally(
     long instructions,
     Map<String, Long> exits,
     TlbCounters tlb,
-    RunResult.SoftwareWalks software,
+    SortedMap<String, Long> counters,
     long tableFrames,
     long nanos) {
   static final RunTally NOTHING =
@@ -28,53 +31,66 @@ record RunTally(
           0,
           Map.of(),
           new TlbCounters(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0),
-          RunResult.SoftwareWalks.NONE,
+          new TreeMap<>(),
           0,
           0);
 
-  static RunTally of(PcMachine machine) {
-    TechniqueStatistics technique = machine.technique().statistics();
+  static RunTally of(VirtualMachine machine) {
+    TechniqueStatistics technique = machine.statistics();
     Map<String, Long> exits = new TreeMap<>();
     machine.exits().counts().forEach((reason, count) -> exits.put(reason.name(), count));
     return new RunTally(
         machine.instructions(),
         exits,
         machine.unit().counters(),
-        RunResult.SoftwareWalks.of(technique),
+        technique.counters(),
         technique.tableFrames(),
         System.nanoTime());
   }
 
   RunTally since(RunTally earlier) {
-    Map<String, Long> difference = new TreeMap<>(exits);
-    earlier.exits.forEach((reason, count) -> difference.merge(reason, -count, Long::sum));
+    SortedMap<String, Long> difference = difference(exits, earlier.exits);
     difference.values().removeIf(count -> count == 0);
     return new RunTally(
         instructions - earlier.instructions,
         difference,
         tlb.since(earlier.tlb),
-        software.since(earlier.software),
+        difference(counters, earlier.counters),
         tableFrames,
         nanos - earlier.nanos);
+  }
+
+  private static SortedMap<String, Long> difference(
+      Map<String, Long> later, Map<String, Long> earlier) {
+    SortedMap<String, Long> difference = new TreeMap<>(later);
+    earlier.forEach((name, count) -> difference.merge(name, -count, Long::sum));
+    return difference;
   }
 
   /** Without one exit of {@code reason}. */
   RunTally without(ExitReason reason) {
     Map<String, Long> fewer = new TreeMap<>(exits);
     fewer.computeIfPresent(reason.name(), (name, count) -> count == 1 ? null : count - 1);
-    return new RunTally(instructions, fewer, tlb, software, tableFrames, nanos);
+    return new RunTally(instructions, fewer, tlb, counters, tableFrames, nanos);
   }
 
   RunResult result(
-      String technique, String workload, String outcome, String check, Optional<GuestState> state) {
+      TechniqueKind technique,
+      String workload,
+      String outcome,
+      String check,
+      Optional<GuestState> state) {
     return new RunResult(
-        technique,
+        technique.word(),
         workload,
         outcome,
         instructions,
         exits,
         tlb,
-        software,
+        RunResult.SoftwareWalks.of(counters),
+        technique.isParavirtual()
+            ? Optional.of(ParavirtualWork.of(counters))
+            : Optional.empty(),
         tableFrames,
         nanos,
         check,

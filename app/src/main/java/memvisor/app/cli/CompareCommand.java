@@ -13,6 +13,7 @@ import memvisor.boot.BootRequest;
 import memvisor.host.HostMemoryException;
 import memvisor.lab.Experiment;
 import memvisor.lab.KernelExperiment;
+import memvisor.lab.LabHardware;
 import memvisor.lab.RunResult;
 import memvisor.lab.Workload;
 import memvisor.lab.WorkloadParameters;
@@ -161,8 +162,8 @@ final class CompareCommand implements Runnable {
     String name = guest.name().orElseThrow();
     KernelExperiment experiment =
         new KernelExperiment(
-            new KernelExperiment.Guest(name, request, guest.memoryBytes()),
-            tlbConfiguration(),
+            new KernelExperiment.Guest(name, request, request, guest.memoryBytes()),
+            LabHardware.of(tlbConfiguration()),
             !fast,
             timeout.map(Duration::toNanos).orElse(KERNEL_LIMIT_NANOS));
     List<RunResult> runs;
@@ -232,7 +233,7 @@ final class CompareCommand implements Runnable {
     }
     Experiment experiment =
         new Experiment(
-            tlbConfiguration(), timeout.map(Duration::toNanos).orElse(DemoCommand.RUN_LIMIT_NANOS));
+            LabHardware.of(tlbConfiguration()), timeout.map(Duration::toNanos).orElse(DemoCommand.RUN_LIMIT_NANOS));
     Progress progress = Progress.onStandardError();
     List<RunResult> runs = new ArrayList<>();
     for (Workload workload : chosen) {

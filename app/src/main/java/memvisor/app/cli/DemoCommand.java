@@ -5,6 +5,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import memvisor.lab.Experiment;
+import memvisor.lab.LabHardware;
 import memvisor.lab.RunResult;
 import memvisor.lab.Workload;
 import memvisor.machine.TechniqueKind;
@@ -44,7 +45,7 @@ final class DemoCommand implements Runnable {
     lab.model();
     lab.requireWritable(PAGE);
     Progress progress = Progress.onStandardError();
-    Experiment experiment = new Experiment(TlbConfiguration.DEFAULT, RUN_LIMIT_NANOS);
+    Experiment experiment = new Experiment(LabHardware.of(TlbConfiguration.DEFAULT), RUN_LIMIT_NANOS);
     List<RunResult> runs = new ArrayList<>();
     for (Workload workload : Workload.values()) {
       progress.step("Running " + workload + " under every technique ...");

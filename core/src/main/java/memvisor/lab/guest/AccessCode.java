@@ -26,7 +26,7 @@ final class AccessCode extends WorkloadCode {
     if (workload == Workload.POINTER_CHASE) {
       emitPointers();
     }
-    kernel.mark(BuiltinGuest.MARK_BEGIN);
+    kernel.platform.mark(BuiltinGuest.MARK_BEGIN);
     a.xor(EBX, EBX);
     switch (workload) {
       case SEQUENTIAL_COPY -> emitCopy();
@@ -35,7 +35,7 @@ final class AccessCode extends WorkloadCode {
       case MAP_CHURN, SPACE_SWITCH, SPACE_SWITCH_PCID, COPY_ON_WRITE ->
           throw new IllegalStateException(workload.toString());
     }
-    kernel.mark(BuiltinGuest.MARK_END);
+    kernel.platform.mark(BuiltinGuest.MARK_END);
     a.mov(RAX, RBX);
     emitWindowChecksum();
   }

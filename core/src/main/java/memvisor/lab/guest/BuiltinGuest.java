@@ -1,5 +1,6 @@
 package memvisor.lab.guest;
 
+import java.util.Optional;
 import memvisor.lab.Workload;
 import memvisor.lab.WorkloadParameters;
 
@@ -34,16 +35,43 @@ public final class BuiltinGuest {
    */
   public static byte[] image(Workload workload, WorkloadParameters parameters) {
     requireTablesFit(workload, parameters);
-    KernelRuntime kernel = new KernelRuntime(identityGigabytes(workload, parameters));
-    kernel.emit(workload, parameters);
-    return ElfWriter.of(
-        Layout.IMAGE_GPA, kernel.assemble(), kernel.longModeEntry(), kernel.pvhEntry());
+    return KernelRuntime.forPc(identityGigabytes(workload, parameters))
+        .image(workload, parameters, memoryBytes(workload, parameters));
+  }
+
+  /**
+   * The guest for one workload as a Xen PV kernel: the same work and the same checksum, with page
+   * tables that the monitor validates. Without {@link #pvObstacle}.
+   *
+   * @throws IllegalArgumentException if the tables for that many pages and spaces do not fit
+   */
+  public static byte[] paravirtualImage(Workload workload, WorkloadParameters parameters) {
+    requireTablesFit(workload, parameters);
+    return KernelRuntime.forDomain()
+        .image(workload, parameters, memoryBytes(workload, parameters));
+  }
+
+  /** Why a workload means nothing to a paravirtual guest, in a sentence; empty if it does. */
+  public static Optional<String> pvObstacle(Workload workload) {
+    return workload == Workload.SPACE_SWITCH_PCID
+        ? Optional.of(
+            "a paravirtual guest has no PCIDs: the monitor loads CR3 for it, and flushes")
+        : Optional.empty();
   }
 
   /** How much RAM the guest needs, a multiple of 2 MiB. */
   public static long memoryBytes(Workload workload, WorkloadParameters parameters) {
     long end = Layout.DATA_GPA + dataFrames(workload, parameters) * PAGE_BYTES;
     return (end + HUGE_PAGE_BYTES - 1) / HUGE_PAGE_BYTES * HUGE_PAGE_BYTES;
+  }
+
+  /**
+   * How much RAM the paravirtual guest needs: also for the lists and tables of the domain builder.
+   */
+  public static long paravirtualMemoryBytes(Workload workload, WorkloadParameters parameters) {
+    long own = memoryBytes(workload, parameters);
+    // The list of frames and the first tables take 1/512 each; the mapping ends at 4 MiB.
+    return own + own / 128 / HUGE_PAGE_BYTES * HUGE_PAGE_BYTES + 4 * HUGE_PAGE_BYTES;
   }
 
   private static int identityGigabytes(Workload workload, WorkloadParameters parameters) {

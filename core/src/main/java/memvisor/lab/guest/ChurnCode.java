@@ -23,9 +23,10 @@ final class ChurnCode extends WorkloadCode {
     a.or(R14, KernelRuntime.PTE_P_RW);
     a.mov(R15, SEED);
     a.xor(EBX, EBX);
-    kernel.mark(BuiltinGuest.MARK_BEGIN);
+    kernel.platform.mark(BuiltinGuest.MARK_BEGIN);
     repeat(RBP, parameters.iterations(), this::emitOnePage);
-    kernel.mark(BuiltinGuest.MARK_END);
+    kernel.platform.finishUnmapping();
+    kernel.platform.mark(BuiltinGuest.MARK_END);
     a.mov(RAX, RBX);
   }
 
@@ -41,13 +42,12 @@ final class ChurnCode extends WorkloadCode {
     a.and(EDX, parameters.pages() - 1);
     a.shl(RDX, 12);
     a.add(RDX, Layout.DATA_GPA);
+    kernel.platform.machineAddress(RDX, RAX);
     a.or(RDX, R14);
-    a.mov(Memory.at(R13, RCX, 8, 0), RDX);
-    a.invlpg(Memory.at(RDI));
+    kernel.platform.mapPage();
     a.add(RBX, Memory.at(RDI));
     a.add(Memory.at(RDI), RBP);
     a.rol(RBX, 1);
-    a.mov(Memory.at(R13, RCX, 8, 0).qword(), 0);
-    a.invlpg(Memory.at(RDI));
+    kernel.platform.unmapPage();
   }
 }

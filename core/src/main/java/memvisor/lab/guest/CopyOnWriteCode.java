@@ -3,7 +3,6 @@ package memvisor.lab.guest;
 import static memvisor.cpu.x86.asm.Register.*;
 
 import memvisor.cpu.x86.asm.Condition;
-import memvisor.cpu.x86.asm.ControlRegister;
 import memvisor.cpu.x86.asm.Label;
 import memvisor.cpu.x86.asm.Memory;
 import memvisor.cpu.x86.asm.Register;
@@ -39,7 +38,7 @@ final class CopyOnWriteCode extends WorkloadCode {
     a.call(kernel.newRoot);
     a.mov(Memory.at(childRoot), RAX);
     a.xor(EBX, EBX);
-    kernel.mark(BuiltinGuest.MARK_BEGIN);
+    kernel.platform.mark(BuiltinGuest.MARK_BEGIN);
     repeat(
         RBP,
         parameters.iterations(),
@@ -53,7 +52,7 @@ final class CopyOnWriteCode extends WorkloadCode {
           emitWrites(PARENT_STRIDE);
           emitReads();
         });
-    kernel.mark(BuiltinGuest.MARK_END);
+    kernel.platform.mark(BuiltinGuest.MARK_END);
     a.mov(RAX, RBX);
     emitWindowChecksum();
     Label after = a.label();
@@ -86,7 +85,7 @@ final class CopyOnWriteCode extends WorkloadCode {
   private void enter(Label root) {
     a.mov(RAX, Memory.at(root));
     a.mov(Memory.at(currentRoot), RAX);
-    loadRoot(RAX);
+    kernel.platform.loadRoot(RAX);
   }
 
   private void emitWrites(int stride) {
@@ -132,13 +131,14 @@ final class CopyOnWriteCode extends WorkloadCode {
           a.mov(R13, Memory.at(RAX));
           a.btr(R13, 1);
           a.bts(R13, KernelRuntime.PTE_COW_BIT);
-          a.mov(Memory.at(RAX), R13);
+          kernel.platform.storeEntry(R13);
           a.mov(RDX, Memory.at(childRoot));
           a.call(kernel.entryOf);
-          a.mov(Memory.at(RAX), R13);
+          kernel.platform.storeEntry(R13);
           emitShareCountAddress(RCX, R13);
           a.inc(Memory.at(RCX).byteWide());
         });
+    kernel.platform.flushEntries();
     a.ret();
   }
 
@@ -150,21 +150,22 @@ final class CopyOnWriteCode extends WorkloadCode {
         () -> {
           a.mov(RDX, Memory.at(childRoot));
           a.call(kernel.entryOf);
-          a.mov(RDX, Memory.at(RAX));
-          a.mov(Memory.at(RAX).qword(), 0);
-          emitShareCountAddress(RCX, RDX);
+          a.mov(R13, Memory.at(RAX));
+          a.xor(ECX, ECX);
+          kernel.platform.storeEntry(RCX);
+          emitShareCountAddress(RCX, R13);
           a.dec(Memory.at(RCX).byteWide());
         });
+    kernel.platform.flushEntries();
     a.mov(RAX, firstCopy());
     a.mov(Memory.at(nextFrame), RAX);
     a.ret();
   }
 
-  /** {@code to} = address of the share count of the frame that {@code entry} maps; keeps entry. */
+  /** {@code to} = address of the share count of the frame that {@code entry} maps; keeps entry. Changes R9. */
   private void emitShareCountAddress(Register to, Register entry) {
     a.mov(to, entry);
-    a.shl(to, 12);
-    a.shr(to, 24);
+    kernel.platform.frameOf(to, R9);
     a.sub(to, (int) ((Layout.DATA_GPA >>> 12) - Layout.SHARE_COUNTS_GPA));
   }
 
@@ -174,13 +175,13 @@ final class CopyOnWriteCode extends WorkloadCode {
     Register[] saved = {RAX, RCX, RDX, RSI, RDI, R8, R9, R10, R11};
     Label notOurs = a.label();
     Label alone = a.label();
-    Label done = a.label();
+    Label repair = a.label();
     for (Register register : saved) {
       a.push(register);
     }
     a.cmp(Memory.at(RSP, saved.length * 8).qword(), WRITE_TO_PRESENT);
     a.j(Condition.NE, notOurs);
-    a.mov(RDI, ControlRegister.CR2);
+    kernel.platform.faultAddress(RDI);
     a.and(RDI, -PAGE_BYTES);
     a.mov(RDX, Memory.at(currentRoot));
     a.call(kernel.entryOf);
@@ -191,22 +192,20 @@ final class CopyOnWriteCode extends WorkloadCode {
     a.cmp(Memory.at(RCX).byteWide(), 1);
     a.j(Condition.E, alone);
     emitCopy();
-    a.jmp(done);
+    a.jmp(repair);
     a.bind(alone);
     a.bts(R10, 1);
     a.btr(R10, KernelRuntime.PTE_COW_BIT);
-    a.mov(Memory.at(RAX), R10);
-    a.bind(done);
-    a.invlpg(Memory.at(RDI));
+    a.bind(repair);
+    kernel.platform.repairPage(R10);
     emitRestore(saved);
-    a.add(RSP, 8);
-    a.iretq();
+    kernel.platform.returnFromHandler();
     a.bind(notOurs);
     emitRestore(saved);
     a.jmp(unexpected);
   }
 
-  /** RAX = the PTE's address, R10 = the PTE, RCX = the share count's address; keeps RDI. */
+  /** RCX = the share count's address; R10 becomes the PTE of the copy. Keeps RAX and RDI. */
   private void emitCopy() {
     a.dec(Memory.at(RCX).byteWide());
     a.mov(R11, RDI);
@@ -214,15 +213,15 @@ final class CopyOnWriteCode extends WorkloadCode {
     a.mov(RDI, Memory.at(nextFrame));
     a.lea(RDX, Memory.at(RDI, PAGE_BYTES));
     a.mov(Memory.at(nextFrame), RDX);
-    a.mov(RDX, RDI);
+    a.mov(R10, RDI);
     a.mov(ECX, PAGE_BYTES / 8);
     a.rep();
     a.movs(8);
-    a.or(RDX, KernelRuntime.PTE_P_RW);
-    a.or(RDX, Memory.at(kernel.noExecute));
-    a.mov(Memory.at(RAX), RDX);
+    kernel.platform.machineAddress(R10, RCX);
+    a.or(R10, KernelRuntime.PTE_P_RW);
+    a.or(R10, Memory.at(kernel.noExecute));
     a.mov(RDI, R11);
-    emitShareCountAddress(RCX, RDX);
+    emitShareCountAddress(RCX, R10);
     a.mov(Memory.at(RCX).byteWide(), 1);
   }
 

@@ -3,16 +3,16 @@ package memvisor.lab.guest;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
 
 /**
- * Writes an ELF64 executable of one loaded segment and a note that names the PVH entry (System V
- * ABI, chapter 4 and 5; Xen's PVH boot protocol, docs/misc/pvh.pandoc).
+ * Writes an ELF64 executable of one loaded segment and notes of owner "Xen" (System V ABI, chapter 4
+ * and 5; public/elfnote.h; Xen's PVH boot protocol, docs/misc/pvh.pandoc).
  */
 final class ElfWriter {
   private static final int HEADER_BYTES = 64;
   private static final int PROGRAM_HEADER_BYTES = 56;
   private static final int NOTE_OFFSET = HEADER_BYTES + 2 * PROGRAM_HEADER_BYTES;
-  private static final int NOTE_BYTES = 12 + 4 + 4;
 
   /** The segment starts at a page of the file, so that its offset agrees with its address. */
   private static final int SEGMENT_OFFSET = 4096;
@@ -25,17 +25,47 @@ final class ElfWriter {
   private static final int PT_NOTE = 4;
   private static final int READ_WRITE_EXECUTE = 7;
   private static final int READ = 4;
+  private static final int XEN_ELFNOTE_ENTRY = 1;
+  private static final int XEN_ELFNOTE_VIRT_BASE = 3;
+  private static final int XEN_ELFNOTE_PADDR_OFFSET = 4;
+  private static final int XEN_ELFNOTE_XEN_VERSION = 5;
+  private static final int XEN_ELFNOTE_LOADER = 8;
   private static final int XEN_ELFNOTE_PHYS32_ENTRY = 18;
 
   private ElfWriter() {}
 
+  /** An executable with an entry for long mode, and one for PVH. */
   static byte[] of(long gpa, byte[] content, long longModeEntry, long pvhEntry) {
+    ByteBuffer notes = notes();
+    note(notes, XEN_ELFNOTE_PHYS32_ENTRY, number(4, pvhEntry));
+    return write(gpa, content, content.length, longModeEntry, notes.flip());
+  }
+
+  /**
+   * A paravirtual kernel that is mapped at its guest-physical addresses.
+   *
+   * @param memoryBytes size of the segment in memory: what is past the content is zero
+   */
+  static byte[] paravirtual(long gpa, byte[] content, long memoryBytes, long entry) {
+    ByteBuffer notes = notes();
+    note(notes, XEN_ELFNOTE_ENTRY, number(8, entry));
+    note(notes, XEN_ELFNOTE_VIRT_BASE, number(8, 0));
+    note(notes, XEN_ELFNOTE_PADDR_OFFSET, number(8, 0));
+    note(notes, XEN_ELFNOTE_XEN_VERSION, text("xen-3.0"));
+    note(notes, XEN_ELFNOTE_LOADER, text("generic"));
+    return write(gpa, content, memoryBytes, entry, notes.flip());
+  }
+
+  private static byte[] write(
+      long gpa, byte[] content, long memoryBytes, long entry, ByteBuffer notes) {
     ByteBuffer file =
         ByteBuffer.allocate(SEGMENT_OFFSET + content.length).order(ByteOrder.LITTLE_ENDIAN);
-    header(file, longModeEntry);
-    programHeader(file, PT_LOAD, READ_WRITE_EXECUTE, SEGMENT_OFFSET, gpa, content.length, 4096);
-    programHeader(file, PT_NOTE, READ, NOTE_OFFSET, 0, NOTE_BYTES, 4);
-    note(file, pvhEntry);
+    header(file, entry);
+    programHeader(
+        file, PT_LOAD, READ_WRITE_EXECUTE, SEGMENT_OFFSET, gpa, content.length, memoryBytes, 4096);
+    long length = notes.remaining();
+    programHeader(file, PT_NOTE, READ, NOTE_OFFSET, 0, length, length, 4);
+    file.put(notes);
     file.position(SEGMENT_OFFSET).put(content);
     return file.array();
   }
@@ -50,13 +80,37 @@ final class ElfWriter {
   }
 
   private static void programHeader(
-      ByteBuffer file, int type, int flags, long offset, long address, long size, long alignment) {
+      ByteBuffer file,
+      int type,
+      int flags,
+      long offset,
+      long address,
+      long fileBytes,
+      long memoryBytes,
+      long alignment) {
     file.putInt(type).putInt(flags).putLong(offset).putLong(address).putLong(address);
-    file.putLong(size).putLong(size).putLong(alignment);
+    file.putLong(fileBytes).putLong(memoryBytes).putLong(alignment);
   }
 
-  private static void note(ByteBuffer file, long pvhEntry) {
-    file.putInt(4).putInt(4).putInt(XEN_ELFNOTE_PHYS32_ENTRY);
-    file.put("Xen\0".getBytes(StandardCharsets.US_ASCII)).putInt((int) pvhEntry);
+  // ---- notes ---------------------------------------------------------------------------------
+
+  private static ByteBuffer notes() {
+    return ByteBuffer.allocate(SEGMENT_OFFSET - NOTE_OFFSET).order(ByteOrder.LITTLE_ENDIAN);
+  }
+
+  /** The descriptor is a multiple of 4 bytes long. */
+  private static void note(ByteBuffer notes, int type, byte[] descriptor) {
+    notes.putInt(4).putInt(descriptor.length).putInt(type);
+    notes.put("Xen\0".getBytes(StandardCharsets.US_ASCII)).put(descriptor);
+  }
+
+  private static byte[] number(int bytes, long value) {
+    byte[] little =
+        ByteBuffer.allocate(8).order(ByteOrder.LITTLE_ENDIAN).putLong(value).array();
+    return Arrays.copyOf(little, bytes);
+  }
+
+  private static byte[] text(String value) {
+    return (value + "\0").getBytes(StandardCharsets.US_ASCII);
   }
 }

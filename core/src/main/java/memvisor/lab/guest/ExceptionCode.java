@@ -3,7 +3,6 @@ package memvisor.lab.guest;
 import static memvisor.cpu.x86.asm.Register.*;
 
 import memvisor.cpu.x86.asm.Assembler;
-import memvisor.cpu.x86.asm.ControlRegister;
 import memvisor.cpu.x86.asm.Label;
 import memvisor.cpu.x86.asm.Memory;
 
@@ -11,6 +10,9 @@ import memvisor.cpu.x86.asm.Memory;
  * What an exception that nobody expects does: says where it happened and ends the run as failed.
  */
 final class ExceptionCode {
+  /** Size of a stub. */
+  static final int STUB_BYTES = 16;
+
   private static final int VECTORS = 32;
 
   private final KernelRuntime kernel;
@@ -31,7 +33,8 @@ final class ExceptionCode {
     a.align(16);
     a.bind(stubs);
     for (int vector = 0; vector < VECTORS; vector++) {
-      a.align(16);
+      a.align(STUB_BYTES);
+      kernel.platform.enterHandler();
       if (!pushesErrorCode(vector)) {
         a.push(0);
       }
@@ -49,7 +52,7 @@ final class ExceptionCode {
     kernel.put("rip      ");
     emitQuadword(Memory.at(RSP, 16));
     kernel.put("cr2      ");
-    a.mov(RDI, ControlRegister.CR2);
+    kernel.platform.faultAddress(RDI);
     a.call(kernel.putHex);
     a.jmp(fatal);
   }

@@ -2,9 +2,9 @@ package memvisor.lab.guest;
 
 import static memvisor.cpu.x86.asm.Register.*;
 
+import java.util.function.Function;
 import memvisor.cpu.x86.asm.Assembler;
 import memvisor.cpu.x86.asm.Condition;
-import memvisor.cpu.x86.asm.ControlRegister;
 import memvisor.cpu.x86.asm.Label;
 import memvisor.cpu.x86.asm.Memory;
 import memvisor.cpu.x86.asm.Register;
@@ -12,7 +12,8 @@ import memvisor.lab.Workload;
 import memvisor.lab.WorkloadParameters;
 
 /**
- * The kernel around a workload: boot, page tables, exceptions, serial output.
+ * The kernel around a workload: page tables and memory routines, over a {@link GuestPlatform} that
+ * boots it, takes exceptions and prints.
  *
  * <p>Routines take RDI, RSI, RDX, answer in RAX and keep RBX, RBP, R12 to R15.
  */
@@ -39,7 +40,7 @@ final class KernelRuntime {
   /** Gives a zeroed frame for a table. */
   final Label allocateTable = a.label();
 
-  /** Address of the PTE of GVA RDI under the root RDX; makes the tables above it. */
+  /** Address of the PTE of GVA RDI under the root RDX; makes the tables above it. Keeps RDI. */
   final Label entryOf = a.label();
 
   /** Gives a new root that has the kernel's part. */
@@ -66,54 +67,50 @@ final class KernelRuntime {
   /** The root that is not the workload's to change. */
   final Label kernelRoot = a.label();
 
-  private final Label nextTable = a.label();
-  private final Label identityPdpt = a.label();
+  /** Where the next table is taken from. */
+  final Label nextTable = a.label();
+
+  /** Where #PF goes. */
+  final Label pageFault = a.label();
+
+  /** Where the other exceptions go: a stub for each. */
+  final Label exceptionStubs = a.label();
+
+  /** What the kernel stands on. */
+  final GuestPlatform platform;
+
   private final Label fatal = a.label();
-  private final Label pageFault = a.label();
-  private final Label exceptionStubs = a.label();
-  private final Label longModeEntry = a.label();
-  private final Label pvhEntry = a.label();
-  private final Label gdtPointer = a.label();
-  private final Label idt = a.label();
-  private final Label idtPointer = a.label();
-  private final int identityGigabytes;
 
-  KernelRuntime(int identityGigabytes) {
-    this.identityGigabytes = identityGigabytes;
+  /** A kernel for a PC. */
+  static KernelRuntime forPc(int identityGigabytes) {
+    return new KernelRuntime(kernel -> new PcPlatform(kernel, identityGigabytes));
   }
 
-  byte[] assemble() {
-    return a.assemble();
+  /** A kernel for a domain. */
+  static KernelRuntime forDomain() {
+    return new KernelRuntime(DomainPlatform::new);
   }
 
-  long longModeEntry() {
-    return a.address(longModeEntry);
+  private KernelRuntime(Function<KernelRuntime, GuestPlatform> makePlatform) {
+    platform = makePlatform.apply(this);
   }
 
-  long pvhEntry() {
-    return a.address(pvhEntry);
-  }
-
-  void emit(Workload workload, WorkloadParameters parameters) {
+  /** Assembles the kernel around a workload, in the memory it needs. */
+  byte[] image(Workload workload, WorkloadParameters parameters, long memoryBytes) {
     WorkloadCode code = WorkloadCode.of(workload, this, parameters);
-    new BootCode(this).emitPvhEntry(pvhEntry, longModeEntry, gdtPointer);
-    emitLongModeEntry(workload);
+    platform.emitEntry(workload);
+    put("memvisor guest: " + workload + "\n");
     code.emit();
     emitSuccess(workload, parameters);
     emitTables(parameters);
     emitMemoryRoutines();
-    new ConsoleCode(a).emitRoutines(puts, putHex);
+    platform.emitRoutines();
     emitExceptions(code);
     emitData();
+    return platform.image(a.assemble(), memoryBytes);
   }
 
   // ---- what workloads use ----------------------------------------------------------------------
-
-  /** Marks the begin or end of the measured section. */
-  void mark(int value) {
-    a.mov(AL, value);
-    a.out(BuiltinGuest.MARKER_PORT, AL);
-  }
 
   void put(String text) {
     Label string = a.label();
@@ -145,44 +142,7 @@ final class KernelRuntime {
     a.jmp(fatal);
   }
 
-  // ---- boot ------------------------------------------------------------------------------------
-
-  private void emitLongModeEntry(Workload workload) {
-    a.align(16);
-    a.bind(longModeEntry);
-    a.cli();
-    a.cld();
-    a.mov(RSP, Layout.STACK_TOP_GPA);
-    BootCode boot = new BootCode(this);
-    boot.loadSegments(gdtPointer);
-    boot.loadInterruptTable(idt, idtPointer, exceptionStubs, pageFault);
-    boot.enableFeatures();
-    emitIdentityMap();
-    a.call(newRoot);
-    a.mov(Memory.at(kernelRoot), RAX);
-    a.mov(ControlRegister.CR3, RAX);
-    if (workload == Workload.SPACE_SWITCH_PCID) {
-      boot.enablePcid();
-    }
-    new ConsoleCode(a).emitInitialisation();
-    put("memvisor guest: " + workload + "\n");
-  }
-
-  /** One PDPT with 2 MiB pages, shared by every root. */
-  private void emitIdentityMap() {
-    a.mov(RAX, Layout.TABLE_POOL_GPA);
-    a.mov(Memory.at(nextTable), RAX);
-    a.call(allocateTable);
-    a.mov(Memory.at(identityPdpt), RAX);
-    a.mov(R12, RAX);
-    a.mov(RBX, BootCode.HUGE_PTE | BootCode.PTE_GLOBAL);
-    for (int gigabyte = 0; gigabyte < identityGigabytes; gigabyte++) {
-      a.call(allocateTable);
-      a.lea(RDX, Memory.at(RAX, (int) PTE_P_RW));
-      a.mov(Memory.at(R12, gigabyte * 8), RDX);
-      BootCode.fillDirectory(a);
-    }
-  }
+  // ---- the end ---------------------------------------------------------------------------------
 
   private void emitSuccess(Workload workload, WorkloadParameters parameters) {
     a.mov(R12, RAX);
@@ -200,15 +160,9 @@ final class KernelRuntime {
     put("checksum ");
     a.mov(RDI, R12);
     a.call(putHex);
-    a.xor(EAX, EAX);
-    a.out(BuiltinGuest.EXIT_PORT, AL);
-    Label stop = a.labelHere();
-    a.hlt();
-    a.jmp(stop);
+    platform.end(true);
     a.bind(fatal);
-    a.mov(AL, 1);
-    a.out(BuiltinGuest.EXIT_PORT, AL);
-    a.jmp(stop);
+    platform.end(false);
   }
 
   // ---- page tables -----------------------------------------------------------------------------
@@ -219,9 +173,7 @@ final class KernelRuntime {
     a.align(16);
     a.bind(newRoot);
     a.call(allocateTable);
-    a.mov(RCX, Memory.at(identityPdpt));
-    a.or(RCX, PTE_P_RW);
-    a.mov(Memory.at(RAX), RCX);
+    platform.becomesRoot();
     a.ret();
     emitMapWindow(parameters.pages());
   }
@@ -245,6 +197,7 @@ final class KernelRuntime {
     a.stos(8);
     a.mov(RDI, R11);
     a.mov(RAX, RDX);
+    platform.becomesTable();
     a.ret();
   }
 
@@ -260,10 +213,9 @@ final class KernelRuntime {
       a.test(R8, 1);
       a.j(Condition.NE, present);
       a.call(allocateTable);
-      a.lea(R8, Memory.at(RAX, (int) PTE_P_RW));
-      a.mov(Memory.at(R9), R8);
+      platform.linkTable();
       a.bind(present);
-      a.and(R8, -PAGE_BYTES);
+      platform.tableAddress(R8, RAX);
     }
     emitIndex(12);
     a.lea(RAX, Memory.at(R8, R9, 8, 0));
@@ -299,12 +251,14 @@ final class KernelRuntime {
     a.and(RCX, pages - 1);
     a.shl(RCX, 12);
     a.add(RCX, R13);
+    platform.machineAddress(RCX, RDX);
     a.or(RCX, PTE_P_RW);
     a.or(RCX, Memory.at(noExecute));
-    a.mov(Memory.at(RAX), RCX);
+    platform.storeEntry(RCX);
     a.inc(RBX);
     a.cmp(RBX, pages);
     a.j(Condition.B, next);
+    platform.flushEntries();
     a.pop(R13);
     a.pop(R12);
     a.pop(RBX);
@@ -340,6 +294,7 @@ final class KernelRuntime {
     new ExceptionCode(this).emit(exceptionStubs, unexpected, fatal);
     a.align(16);
     a.bind(pageFault);
+    platform.enterHandler();
     a.inc(Memory.at(faultCount).qword());
     code.emitPageFaultHandler(unexpected);
   }
@@ -347,11 +302,11 @@ final class KernelRuntime {
   private void emitData() {
     a.align(16);
     for (Label quadword :
-        new Label[] {faultCount, noExecute, pcidEnabled, kernelRoot, nextTable, identityPdpt}) {
+        new Label[] {faultCount, noExecute, pcidEnabled, kernelRoot, nextTable}) {
       a.bind(quadword);
       a.dq(0);
     }
-    new BootCode(this).emitDescriptorTables(gdtPointer, idt, idtPointer);
+    platform.emitData();
     if (a.here() > Layout.SHARE_COUNTS_GPA) {
       throw new IllegalStateException("image end=0x%x".formatted(a.here()));
     }

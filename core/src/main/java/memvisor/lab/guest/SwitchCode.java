@@ -25,9 +25,9 @@ final class SwitchCode extends WorkloadCode {
     a.xor(EBX, EBX);
     a.xor(R12D, R12D);
     a.mov(R13, roots);
-    kernel.mark(BuiltinGuest.MARK_BEGIN);
+    kernel.platform.mark(BuiltinGuest.MARK_BEGIN);
     repeat(RBP, parameters.iterations(), this::emitVisit);
-    kernel.mark(BuiltinGuest.MARK_END);
+    kernel.platform.mark(BuiltinGuest.MARK_END);
     emitSumOfSpaces();
     Label after = a.label();
     a.jmp(after);
@@ -53,7 +53,7 @@ final class SwitchCode extends WorkloadCode {
       a.j(Condition.E, untagged);
       a.or(R12, space + 1);
       a.bind(untagged);
-      loadRoot(R12);
+      kernel.platform.loadRoot(R12);
       Label unkept = a.label();
       a.cmp(Memory.at(kernel.pcidEnabled).qword(), 0);
       a.j(Condition.E, unkept);
@@ -67,7 +67,7 @@ final class SwitchCode extends WorkloadCode {
   /** R12 = the space to visit; each page's first word is read and written. */
   private void emitVisit() {
     a.mov(RAX, Memory.at(R13, R12, 8, 0));
-    loadRoot(RAX);
+    kernel.platform.loadRoot(RAX);
     a.inc(R12);
     Label inRange = a.label();
     a.cmp(R12, parameters.spaces());
@@ -88,7 +88,7 @@ final class SwitchCode extends WorkloadCode {
     a.mov(RAX, RBX);
     for (int space = 0; space < parameters.spaces(); space++) {
       a.mov(RDX, Memory.at(R13, space * 8));
-      loadRoot(RDX);
+      kernel.platform.loadRoot(RDX);
       emitWindowChecksum();
     }
   }

@@ -4,7 +4,6 @@ import static memvisor.cpu.x86.asm.Register.*;
 
 import memvisor.cpu.x86.asm.Assembler;
 import memvisor.cpu.x86.asm.Condition;
-import memvisor.cpu.x86.asm.ControlRegister;
 import memvisor.cpu.x86.asm.Label;
 import memvisor.cpu.x86.asm.Memory;
 import memvisor.cpu.x86.asm.Register;
@@ -82,9 +81,5 @@ abstract sealed class WorkloadCode permits AccessCode, ChurnCode, SwitchCode, Co
     a.shl(to, 12);
     a.mov(scratch, Layout.WINDOW_GVA);
     a.add(to, scratch);
-  }
-
-  final void loadRoot(Register root) {
-    a.mov(ControlRegister.CR3, root);
   }
 }

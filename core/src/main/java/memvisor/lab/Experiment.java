@@ -78,12 +78,15 @@ public final class Experiment {
   }
 
   private static String describe(RunOutcome outcome, StringBuilder console) {
-    return switch (outcome) {
-      case RunOutcome.DebugExit exit when exit.value() != 0 -> "failed: " + said(console);
-      case RunOutcome.PoweredOff off -> "ended";
-      case RunOutcome.Died died -> RunTally.describe(outcome) + "; it said: " + said(console);
-      default -> RunTally.describe(outcome);
-    };
+    if (outcome instanceof RunOutcome.PoweredOff) {
+      return "ended";
+    }
+    if (outcome instanceof RunOutcome.DebugExit exit && exit.value() != 0) {
+      return "failed: " + said(console);
+    }
+    return outcome instanceof RunOutcome.Died
+        ? RunTally.describe(outcome) + "; it said: " + said(console)
+        : RunTally.describe(outcome);
   }
 
   private static String said(StringBuilder console) {

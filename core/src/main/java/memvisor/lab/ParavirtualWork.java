@@ -63,6 +63,11 @@ public record ParavirtualWork(
         .sum();
   }
 
+  /** Table entries changed, and entries checked: what validation costs goes by. */
+  public long entries() {
+    return tableUpdates + emulatedWrites + entriesValidated;
+  }
+
   /** Changes of table entries per exit that brought any; 0 if none did. */
   public double updatesPerExit() {
     return updatingExits == 0 ? 0 : (double) tableUpdates / updatingExits;

@@ -5,6 +5,7 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Optional;
 import java.util.SortedMap;
+import memvisor.machine.ExitReason;
 import memvisor.machine.GuestState;
 import memvisor.mmu.TechniqueStatistics;
 import memvisor.tlb.TlbCounters;
@@ -61,6 +62,28 @@ public record RunResult(
           counters.getOrDefault(TechniqueStatistics.SOFTWARE_WALKS, 0L),
           counters.getOrDefault(TechniqueStatistics.SOFTWARE_REFERENCES, 0L));
     }
+  }
+
+  /** The same under another name of the technique, to tell two runs of one apart. */
+  public RunResult named(String name) {
+    return new RunResult(
+        name,
+        workload,
+        outcome,
+        instructions,
+        exits,
+        tlb,
+        software,
+        paravirtual,
+        tableFrames,
+        wallNanos,
+        check,
+        state);
+  }
+
+  /** Exits of one reason. */
+  public long exits(ExitReason reason) {
+    return exits.getOrDefault(reason.name(), 0L);
   }
 
   /** Exits of every reason. */

@@ -88,9 +88,7 @@ record RunTally(
         exits,
         tlb,
         RunResult.SoftwareWalks.of(counters),
-        technique.isParavirtual()
-            ? Optional.of(ParavirtualWork.of(counters))
-            : Optional.empty(),
+        technique.isParavirtual() ? Optional.of(ParavirtualWork.of(counters)) : Optional.empty(),
         tableFrames,
         nanos,
         check,

@@ -6,8 +6,11 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.regex.Pattern;
 import java.util.stream.Collectors;
+import memvisor.app.cli.report.Absence;
 import memvisor.app.cli.report.Findings;
+import memvisor.app.cli.run.KernelPayload;
 import memvisor.boot.BootException;
 import memvisor.boot.BootRequest;
 import memvisor.host.HostMemoryException;
@@ -38,7 +41,8 @@ import picocli.CommandLine.TypeConversionException;
       "Runs workloads of the built-in guest, or a kernel of yours, under techniques and compares exits, "
           + "walks, TLB misses, table frames, modelled cycles and time.",
       "A kernel is booted anew under each technique, with time that follows its instructions, until it "
-          + "powers off; the guests it leaves must then be the same to the last bit."
+          + "powers off; the guests it leaves must then be the same to the last bit, but for direct, "
+          + "whose guest is a paravirtual one."
     },
     footer = {
       "",
@@ -51,6 +55,8 @@ import picocli.CommandLine.TypeConversionException;
       "  memvisor compare --workload churn,cow --mmu nested,shadow",
       "  memvisor compare --workload chase --pages 16384 --iterations 50000",
       "  memvisor compare --workload random --tlb off --json r.json",
+      "  memvisor compare --workload churn --mmu shadow,direct --no-batch",
+      "  memvisor compare --workload switch-pcid --mmu nested --cpu atom,-pcid",
       "  memvisor compare --mmu nested,shadow --kernel vmlinuz --initrd initrd \\",
       "      --append 'console=ttyS0 quiet memvisor.run=\"ls /\"'",
       "",
@@ -76,6 +82,15 @@ final class CompareCommand implements Runnable {
       "Counted from power-on to the end. TLB misses and refs/walk leave out the accesses that the"
           + " vCPU's own translation cache answered; without --fast each is counted.";
 
+  private static final String DIRECT_STATE =
+      "No final state is compared for direct: a paravirtual kernel takes another way from its first"
+          + " instruction (no firmware, no PC's devices, hypercalls, machine addresses in its tables),"
+          + " so it retires other instructions and leaves other memory. Its console is hvc0 where the"
+          + " command line says ttyS0.";
+
+  /** What names a serial port as the console of a kernel. */
+  private static final Pattern SERIAL_CONSOLE = Pattern.compile("console=ttyS\\d\\S*");
+
   @Spec private CommandSpec spec = CommandSpec.create();
   @Mixin private KernelOptions guest = new KernelOptions();
   @Mixin private LabOptions lab = new LabOptions();
@@ -93,8 +108,19 @@ final class CompareCommand implements Runnable {
       split = ",",
       paramLabel = "TECHNIQUE",
       converter = TechniqueConverter.class,
-      description = "nested, shadow, partition, trap (default: all).")
-  private List<TechniqueKind> techniques = TechniqueKind.transparent();
+      description =
+          "nested, shadow, partition, trap, direct (default: all; with --kernel, all but direct, which "
+              + "needs a Linux kernel with Xen PV support).")
+  private List<TechniqueKind> techniques = List.of();
+
+  @Option(
+      names = "--no-batch",
+      description =
+          "Run direct a second time with each call of a multicall, and each request of a list, counted "
+              + "as an exit of its own: what batching is worth.")
+  private boolean noBatch;
+
+  @Mixin private PcOptions hardware = new PcOptions();
 
   @Option(
       names = "--pages",
@@ -148,8 +174,29 @@ final class CompareCommand implements Runnable {
     lab.report(results, Optional.empty());
   }
 
-  private TlbConfiguration tlbConfiguration() {
-    return tlb == Caches.ON ? TlbConfiguration.DEFAULT : TlbConfiguration.OFF;
+  private LabHardware hardware(boolean batching) {
+    TlbConfiguration caches = tlb == Caches.ON ? TlbConfiguration.DEFAULT : TlbConfiguration.OFF;
+    return new LabHardware(
+        pc -> hardware.apply(pc).withTlb(caches),
+        domain -> hardware.apply(domain).withTlb(caches).withBatching(batching));
+  }
+
+  /** One row of the comparison. */
+  private record Subject(TechniqueKind technique, boolean batching) {
+    String name() {
+      return batching ? technique.word() : technique.word() + "-nobatch";
+    }
+  }
+
+  private List<Subject> subjects(List<TechniqueKind> defaults) {
+    List<Subject> subjects = new ArrayList<>();
+    for (TechniqueKind technique : techniques.isEmpty() ? defaults : techniques) {
+      subjects.add(new Subject(technique, true));
+      if (noBatch && technique.isParavirtual()) {
+        subjects.add(new Subject(technique, false));
+      }
+    }
+    return subjects;
   }
 
   private LabOptions.Results boot(BootRequest request) {
@@ -160,46 +207,66 @@ final class CompareCommand implements Runnable {
               + " with --kernel");
     }
     String name = guest.name().orElseThrow();
-    KernelExperiment experiment =
-        new KernelExperiment(
-            new KernelExperiment.Guest(name, request, request, guest.memoryBytes()),
-            LabHardware.of(tlbConfiguration()),
-            !fast,
-            timeout.map(Duration::toNanos).orElse(KERNEL_LIMIT_NANOS));
+    List<Subject> subjects = subjects(TechniqueKind.transparent());
+    boolean direct = subjects.stream().anyMatch(subject -> subject.technique().isParavirtual());
     List<RunResult> runs;
     try {
-      runs = runEach(experiment, name);
+      BootRequest paravirtual = direct ? forDomain(request) : request;
+      KernelExperiment.Guest booted =
+          new KernelExperiment.Guest(name, request, paravirtual, guest.memoryBytes());
+      runs = runEach(booted, subjects);
     } catch (BootException | IllegalArgumentException unusable) {
       throw new CommandFailure(String.valueOf(unusable.getMessage()), CommandFailure.USAGE);
     } catch (HostMemoryException failure) {
       throw new CommandFailure(String.valueOf(failure.getMessage()));
     }
+    List<String> notes = new ArrayList<>(List.of(fast ? KERNEL_PLAIN : KERNEL_MEASURED));
+    finalState(runs).ifPresent(notes::add);
+    if (direct) {
+      notes.add(DIRECT_STATE);
+    }
     return new LabOptions.Results(
-        "Memory virtualization compared: " + name,
-        runs,
-        List.of(fast ? KERNEL_PLAIN : KERNEL_MEASURED, finalState(runs)));
+        "Memory virtualization compared: " + name, runs, List.of(), notes);
   }
 
-  private List<RunResult> runEach(KernelExperiment experiment, String name) {
+  /** The kernel unpacked, and the console that a domain has instead of a serial port. */
+  private static BootRequest forDomain(BootRequest request) {
+    String line = SERIAL_CONSOLE.matcher(request.commandLine()).replaceAll("console=hvc0");
+    return KernelPayload.unpacked(request.withCommandLine(line));
+  }
+
+  private List<RunResult> runEach(KernelExperiment.Guest booted, List<Subject> subjects) {
     Progress progress = Progress.onStandardError();
     List<RunResult> runs = new ArrayList<>();
-    for (TechniqueKind technique : techniques) {
-      progress.step("Booting " + name + " under " + technique.word() + " ...");
+    for (Subject subject : subjects) {
+      progress.step("Booting " + booted.name() + " under " + subject.name() + " ...");
       KernelExperiment.Observer observer =
           (instructions, line) ->
               progress.note(
                   "  %s: %,d million instructions%s"
                       .formatted(
-                          technique.word(),
+                          subject.name(),
                           instructions / 1_000_000,
                           line.isEmpty() ? "" : "; it says: " + line));
-      runs.add(experiment.run(technique, observer));
+      KernelExperiment experiment =
+          new KernelExperiment(
+              booted,
+              hardware(subject.batching()),
+              !fast,
+              timeout.map(Duration::toNanos).orElse(KERNEL_LIMIT_NANOS));
+      runs.add(experiment.run(subject.technique(), observer).named(subject.name()));
       progress.endLine();
     }
     return runs;
   }
 
-  private static String finalState(List<RunResult> runs) {
+  /** The final state of the guests that have one to compare. */
+  private static Optional<String> finalState(List<RunResult> all) {
+    List<RunResult> runs = all.stream().filter(run -> run.state().isPresent()).toList();
+    return runs.isEmpty() ? Optional.empty() : Optional.of(stateOf(runs));
+  }
+
+  private static String stateOf(List<RunResult> runs) {
     if (!Findings.agree(runs)) {
       return "THE TECHNIQUES DISAGREE on the guest's final state: "
           + runs.stream()
@@ -231,18 +298,32 @@ final class CompareCommand implements Runnable {
     for (Workload workload : chosen) {
       parametersOf(workload);
     }
-    Experiment experiment =
-        new Experiment(
-            LabHardware.of(tlbConfiguration()), timeout.map(Duration::toNanos).orElse(DemoCommand.RUN_LIMIT_NANOS));
+    long limitNanos = timeout.map(Duration::toNanos).orElse(DemoCommand.RUN_LIMIT_NANOS);
+    List<Subject> subjects = subjects(List.of(TechniqueKind.values()));
     Progress progress = Progress.onStandardError();
     List<RunResult> runs = new ArrayList<>();
+    List<Absence> absences = new ArrayList<>();
     for (Workload workload : chosen) {
-      for (TechniqueKind technique : techniques) {
-        progress.step("Running " + workload + " under " + technique.word() + " ...");
-        runs.add(experiment.run(workload, parametersOf(workload), technique));
+      for (Subject subject : subjects) {
+        Optional<String> obstacle = Experiment.obstacle(workload, subject.technique());
+        if (obstacle.isPresent()) {
+          absences.add(new Absence(workload.label(), subject.name(), obstacle.get()));
+          continue;
+        }
+        progress.step("Running " + workload + " under " + subject.name() + " ...");
+        Experiment experiment = new Experiment(hardware(subject.batching()), limitNanos);
+        runs.add(
+            experiment
+                .run(workload, parametersOf(workload), subject.technique())
+                .named(subject.name()));
       }
     }
-    return new LabOptions.Results("Memory virtualization compared", runs, List.of(MEASURED));
+    if (runs.isEmpty()) {
+      throw new CommandFailure(
+          "nothing is left to run: " + absences.getFirst().why() + ".", CommandFailure.USAGE);
+    }
+    return new LabOptions.Results(
+        "Memory virtualization compared", runs, absences, List.of(MEASURED));
   }
 
   private WorkloadParameters parametersOf(Workload workload) {

@@ -8,6 +8,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import memvisor.app.cli.report.Absence;
 import memvisor.app.cli.report.Findings;
 import memvisor.app.cli.report.HtmlReport;
 import memvisor.app.cli.report.JsonReport;
@@ -21,9 +22,6 @@ import picocli.CommandLine.Spec;
 
 /** What {@code demo} and {@code compare} share: prices, and where results go. */
 final class LabOptions {
-  private static final Set<String> PRICES =
-      Set.of("instruction", "secondLevelHit", "reference", "exit", "handling");
-
   @Spec(Spec.Target.MIXEE)
   private CommandSpec mixee = CommandSpec.create();
 
@@ -33,7 +31,8 @@ final class LabOptions {
       split = ",",
       description =
           "Change prices of the cycle model: instruction (1), secondLevelHit (9), reference (14), "
-              + "exit (1200), handling (600).")
+              + "exit (1200), handling (600); under direct, in place of exit, hypercall (200) and "
+              + "trap (600), and validation (50) for each table entry.")
   private Map<String, Double> cycles = new HashMap<>();
 
   @Option(
@@ -47,24 +46,16 @@ final class LabOptions {
 
   /** The cycle model with the prices given. */
   CycleModel model() {
+    Set<String> known = CycleModel.DEFAULT.prices().keySet();
     for (String name : cycles.keySet()) {
-      if (!PRICES.contains(name)) {
+      if (!known.contains(name)) {
         throw new ParameterException(
             mixee.commandLine(),
-            "--cycles knows no price '"
-                + name
-                + "'; it knows "
-                + String.join(", ", PRICES.stream().sorted().toList()));
+            "--cycles knows no price '" + name + "'; it knows " + String.join(", ", known));
       }
     }
-    CycleModel d = CycleModel.DEFAULT;
     try {
-      return new CycleModel(
-          cycles.getOrDefault("instruction", d.instruction()),
-          cycles.getOrDefault("secondLevelHit", d.secondLevelHit()),
-          cycles.getOrDefault("reference", d.reference()),
-          cycles.getOrDefault("exit", d.exit()),
-          cycles.getOrDefault("handling", d.handling()));
+      return CycleModel.DEFAULT.with(cycles);
     } catch (IllegalArgumentException wrong) {
       throw new ParameterException(mixee.commandLine(), String.valueOf(wrong.getMessage()), wrong);
     }
@@ -82,11 +73,13 @@ final class LabOptions {
   void report(Results results, Optional<Path> fallback) {
     CycleModel model = model();
     PrintWriter out = mixee.commandLine().getOut();
-    out.print(new TextReport(results.runs(), model).render(results.notes()));
+    out.print(new TextReport(results.runs(), results.absences(), model).render(results.notes()));
     try {
       Optional<Path> page = html.or(() -> fallback);
       if (page.isPresent()) {
-        new HtmlReport(results.title(), results.runs(), model, results.notes()).write(page.get());
+        new HtmlReport(results.title(), results.runs(), model, results.notes())
+            .with(results.absences())
+            .write(page.get());
         out.println();
         out.println("Report with plots: " + page.get().toAbsolutePath().normalize());
       }
@@ -103,9 +96,10 @@ final class LabOptions {
   /**
    * What a comparison found.
    *
+   * @param absences what was not run, and why
    * @param notes sentences on how to read the numbers
    */
-  record Results(String title, List<RunResult> runs, List<String> notes) {}
+  record Results(String title, List<RunResult> runs, List<Absence> absences, List<String> notes) {}
 
   /** Fails if a run did not end as it should or the techniques disagree. */
   private static void requireSound(List<RunResult> runs) {

@@ -4,6 +4,7 @@ import memvisor.cpu.jit.JitMode;
 import memvisor.cpu.jit.JitOptions;
 import memvisor.cpu.x86.CpuModel;
 import memvisor.machine.pc.PcConfiguration;
+import memvisor.machine.xen.XenConfiguration;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
@@ -60,9 +61,18 @@ final class PcOptions {
         .withJit(JitOptions.of(jit));
   }
 
-  /** How much is translated. */
-  JitOptions jit() {
-    return JitOptions.of(jit);
+  /** {@code configuration} with what was asked for, as far as it means something to a domain. */
+  XenConfiguration apply(XenConfiguration configuration) {
+    return configuration.withCpu(model()).withJit(JitOptions.of(jit));
+  }
+
+  /** Refuses what only a PC has. */
+  void requireNoneOfPc() {
+    if (hugePages || npt || nestedLevels != 4) {
+      throw usage(
+          "--huge-pages, --npt and --nested-levels have no meaning under --mmu direct: its guest maps"
+              + " 4 KiB pages, and there are no nested tables");
+    }
   }
 
   private CpuModel model() {

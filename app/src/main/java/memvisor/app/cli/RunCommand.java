@@ -8,7 +8,6 @@ import java.util.Optional;
 import java.util.concurrent.Callable;
 import java.util.function.LongFunction;
 import memvisor.app.cli.report.JsonReport;
-import memvisor.app.cli.run.DomainRun;
 import memvisor.app.cli.run.GuestRun;
 import memvisor.app.cli.run.HostSetup;
 import memvisor.boot.BootException;
@@ -62,15 +61,17 @@ final class RunCommand implements Callable<Integer> {
       names = "--mmu",
       paramLabel = "TECHNIQUE",
       defaultValue = "nested",
-      converter = MmuChoice.Converter.class,
+      converter = TechniqueConverter.class,
       description =
           "nested, shadow, partition or trap; or direct, which runs a Linux kernel as a Xen PV "
               + "guest (console=hvc0). Default: ${DEFAULT-VALUE}.")
-  private MmuChoice mmu = new MmuChoice(Optional.of(TechniqueKind.NESTED));
+  private TechniqueKind mmu = TechniqueKind.NESTED;
 
   @Option(
       names = "--no-batch",
-      description = "With --mmu direct: count each call of a batch as an exit of its own.")
+      description =
+          "With --mmu direct: count each call of a multicall, and each request of a list, as an exit "
+              + "of its own.")
   private boolean noBatch;
 
   @Option(
@@ -117,9 +118,8 @@ final class RunCommand implements Callable<Integer> {
   @Override
   public Integer call() throws IOException {
     OutputFile.requireWritable("--stats", stats);
-    BootRequest request = request();
     LongFunction<GuestRun.Report> machine =
-        mmu.technique().isPresent() ? computer(mmu.technique().get(), request) : domain(request);
+        mmu.isParavirtual() ? domain(request()) : computer(request());
     long deadline = System.nanoTime() + limitNanos();
     while (true) {
       GuestRun.Report report = run(machine, deadline - System.nanoTime());
@@ -149,42 +149,50 @@ final class RunCommand implements Callable<Integer> {
   }
 
   private BootRequest request() {
-    return guest
-        .request()
-        .orElseGet(() -> BootRequest.of(BuiltinGuest.image(workload, workload.defaults())));
+    return guest.request().orElseGet(() -> BootRequest.of(builtin()));
+  }
+
+  private byte[] builtin() {
+    if (!mmu.isParavirtual()) {
+      return BuiltinGuest.image(workload, workload.defaults());
+    }
+    BuiltinGuest.pvObstacle(workload)
+        .ifPresent(
+            why -> {
+              throw new ParameterException(
+                  spec.commandLine(), "--workload " + workload + " under --mmu direct: " + why);
+            });
+    return BuiltinGuest.paravirtualImage(workload, workload.defaults());
   }
 
   /** Runs a PC for at most so many nanoseconds. */
-  private LongFunction<GuestRun.Report> computer(TechniqueKind technique, BootRequest request) {
+  private LongFunction<GuestRun.Report> computer(BootRequest request) {
     PcConfiguration plain =
-        devices.apply(pc.apply(PcConfiguration.of(guest.memoryBytes(), technique, clock)));
+        devices.apply(pc.apply(PcConfiguration.of(guest.memoryBytes(), mmu, clock)));
     PcConfiguration configuration =
         clock == ClockMode.REAL ? plain.withEpochSeconds(epochSeconds()) : plain;
     Optional<Path> socket = monitorSocket();
-    if (technique == TechniqueKind.PARTITION) {
+    if (mmu == TechniqueKind.PARTITION) {
       host.requirePlain("a partition is static, nothing can be taken from it");
     }
     long ample = HostSetup.ampleBytes(guest.memoryBytes());
     return nanos -> {
       HostSetup setup = host.setup(guest.memoryBytes(), ample);
-      return new GuestRun(configuration, request, nanos, socket, setup).run();
+      return GuestRun.ofPc(configuration, request, nanos, socket, setup).run();
     };
   }
 
   /** Runs a paravirtual domain. */
   private LongFunction<GuestRun.Report> domain(BootRequest request) {
-    if (guest.request().isEmpty() || monitor.isPresent()) {
-      throw new ParameterException(
-          spec.commandLine(),
-          "--mmu direct runs a paravirtual kernel: it needs --kernel, and has no --monitor");
-    }
     devices.requireNone();
     host.requirePlain("the pages of a direct guest cannot be taken without its consent");
+    pc.requireNoneOfPc();
     XenConfiguration plain =
-        XenConfiguration.of(guest.memoryBytes(), clock).withBatching(!noBatch).withJit(pc.jit());
+        pc.apply(XenConfiguration.of(guest.memoryBytes(), clock)).withBatching(!noBatch);
     XenConfiguration configuration =
         clock == ClockMode.REAL ? plain.withEpochSeconds(epochSeconds()) : plain;
-    return nanos -> new DomainRun(configuration, request, nanos).run();
+    Optional<Path> socket = monitorSocket();
+    return nanos -> GuestRun.ofDomain(configuration, request, nanos, socket).run();
   }
 
   private static long epochSeconds() {

@@ -1,5 +1,6 @@
 package memvisor.app.cli;
 
+import java.util.Arrays;
 import java.util.stream.Collectors;
 import memvisor.machine.TechniqueKind;
 import picocli.CommandLine.ITypeConverter;
@@ -9,7 +10,7 @@ import picocli.CommandLine.TypeConversionException;
 public final class TechniqueConverter implements ITypeConverter<TechniqueKind> {
   @Override
   public TechniqueKind convert(String text) {
-    for (TechniqueKind technique : TechniqueKind.transparent()) {
+    for (TechniqueKind technique : TechniqueKind.values()) {
       if (technique.word().equalsIgnoreCase(text)) {
         return technique;
       }
@@ -18,7 +19,7 @@ public final class TechniqueConverter implements ITypeConverter<TechniqueKind> {
         "there is no technique '%s'; there are %s"
             .formatted(
                 text,
-                TechniqueKind.transparent().stream()
+                Arrays.stream(TechniqueKind.values())
                     .map(TechniqueKind::word)
                     .collect(Collectors.joining(", "))));
   }

@@ -47,15 +47,13 @@ public final class BuiltinGuest {
    */
   public static byte[] paravirtualImage(Workload workload, WorkloadParameters parameters) {
     requireTablesFit(workload, parameters);
-    return KernelRuntime.forDomain()
-        .image(workload, parameters, memoryBytes(workload, parameters));
+    return KernelRuntime.forDomain().image(workload, parameters, memoryBytes(workload, parameters));
   }
 
   /** Why a workload means nothing to a paravirtual guest, in a sentence; empty if it does. */
   public static Optional<String> pvObstacle(Workload workload) {
     return workload == Workload.SPACE_SWITCH_PCID
-        ? Optional.of(
-            "a paravirtual guest has no PCIDs: the monitor loads CR3 for it, and flushes")
+        ? Optional.of("a paravirtual guest has no PCIDs: the monitor loads CR3 for it, and flushes")
         : Optional.empty();
   }
 

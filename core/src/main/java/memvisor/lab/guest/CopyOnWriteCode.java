@@ -162,7 +162,10 @@ final class CopyOnWriteCode extends WorkloadCode {
     a.ret();
   }
 
-  /** {@code to} = address of the share count of the frame that {@code entry} maps; keeps entry. Changes R9. */
+  /**
+   * {@code to} = address of the share count of the frame that {@code entry} maps; keeps entry.
+   * Changes R9.
+   */
   private void emitShareCountAddress(Register to, Register entry) {
     a.mov(to, entry);
     kernel.platform.frameOf(to, R9);

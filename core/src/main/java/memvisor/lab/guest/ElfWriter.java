@@ -6,8 +6,8 @@ import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 
 /**
- * Writes an ELF64 executable of one loaded segment and notes of owner "Xen" (System V ABI, chapter 4
- * and 5; public/elfnote.h; Xen's PVH boot protocol, docs/misc/pvh.pandoc).
+ * Writes an ELF64 executable of one loaded segment and notes of owner "Xen" (System V ABI, chapter
+ * 4 and 5; public/elfnote.h; Xen's PVH boot protocol, docs/misc/pvh.pandoc).
  */
 final class ElfWriter {
   private static final int HEADER_BYTES = 64;
@@ -105,8 +105,7 @@ final class ElfWriter {
   }
 
   private static byte[] number(int bytes, long value) {
-    byte[] little =
-        ByteBuffer.allocate(8).order(ByteOrder.LITTLE_ENDIAN).putLong(value).array();
+    byte[] little = ByteBuffer.allocate(8).order(ByteOrder.LITTLE_ENDIAN).putLong(value).array();
     return Arrays.copyOf(little, bytes);
   }
 

@@ -301,8 +301,7 @@ final class KernelRuntime {
 
   private void emitData() {
     a.align(16);
-    for (Label quadword :
-        new Label[] {faultCount, noExecute, pcidEnabled, kernelRoot, nextTable}) {
+    for (Label quadword : new Label[] {faultCount, noExecute, pcidEnabled, kernelRoot, nextTable}) {
       a.bind(quadword);
       a.dq(0);
     }

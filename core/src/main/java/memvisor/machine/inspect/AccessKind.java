@@ -1,6 +1,9 @@
 package memvisor.machine.inspect;
 
+import java.util.Arrays;
+import java.util.List;
 import memvisor.address.Access;
+import memvisor.machine.TechniqueKind;
 
 /** The six accesses that an explanation of permissions tells apart; EFLAGS.AC is clear. */
 public enum AccessKind {
@@ -23,6 +26,13 @@ public enum AccessKind {
   AccessKind(String words, int access) {
     this.words = words;
     this.access = access;
+  }
+
+  /** Those that a guest can make: all, or the user's where its kernel runs at CPL 3 too. */
+  static List<AccessKind> of(TechniqueKind technique) {
+    return Arrays.stream(values())
+        .filter(kind -> kind.isUser() || !technique.isParavirtual())
+        .toList();
   }
 
   /** The {@link Access} bits. */

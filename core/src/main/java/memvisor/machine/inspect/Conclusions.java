@@ -50,7 +50,7 @@ final class Conclusions {
 
   private void guest(GuestWalk walk) {
     switch (walk.outcome()) {
-      case Walker.MAPPED -> sentences.addAll(Permissions.sentences(walk));
+      case Walker.MAPPED -> sentences.addAll(Permissions.sentences(walk, technique));
       case Walker.NOT_PRESENT ->
           sentences.add(
               "Nothing is mapped here: %s. %s."
@@ -58,11 +58,11 @@ final class Conclusions {
                       walk.references().isEmpty()
                           ? "the PDPTE register is not present"
                           : stopper(walk) + " is not present",
-                      Permissions.faults(walk, EXAMPLES)));
+                      Permissions.faults(walk, examples())));
       case Walker.MALFORMED ->
           sentences.add(
               "%s has a reserved bit set: every access faults. %s."
-                  .formatted(stopper(walk), Permissions.faults(walk, EXAMPLES)));
+                  .formatted(stopper(walk), Permissions.faults(walk, examples())));
       default ->
           sentences.add(
               ("Nothing is mapped here: the %s would be at gpa 0x%x, where the guest has never"
@@ -73,6 +73,11 @@ final class Conclusions {
                           .entryName(walk.format().levels() - walk.references().size()),
                       walk.unreachableGpa()));
     }
+  }
+
+  private List<AccessKind> examples() {
+    List<AccessKind> possible = AccessKind.of(technique);
+    return EXAMPLES.stream().filter(possible::contains).toList();
   }
 
   private static String stopper(GuestWalk walk) {

@@ -1,12 +1,14 @@
 package memvisor.machine.inspect;
 
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalLong;
 import memvisor.address.Access;
 import memvisor.address.GuestPhysicalAddress;
 import memvisor.address.GuestVirtualAddress;
 import memvisor.machine.TechniqueKind;
-import memvisor.machine.pc.PcMachine;
+import memvisor.machine.VirtualMachine;
 import memvisor.mmu.DerivedEntry;
 import memvisor.mmu.NestedTechnique;
 import memvisor.paging.PagingMode;
@@ -17,7 +19,7 @@ import memvisor.tlb.TranslationUnit;
 /** Gathers what is known about an address. */
 final class Explainer {
   private final Inspector inspector;
-  private final PcMachine machine;
+  private final VirtualMachine machine;
 
   Explainer(Inspector inspector) {
     this.inspector = inspector;
@@ -31,7 +33,7 @@ final class Explainer {
             ? Optional.of(inspector.tables().walk(address))
             : Optional.empty();
     TranslationUnit unit = machine.unit();
-    TechniqueKind technique = machine.configuration().technique();
+    TechniqueKind technique = machine.kind();
     boolean canonical = guest.isEmpty() || guest.get().isCanonical();
     Optional<WalkTrace> hardware = unit.explain(address, access(guest));
     List<CachedTranslation> cached = canonical ? unit.cached(address) : List.of();
@@ -55,6 +57,7 @@ final class Explainer {
         gpa.map(known -> unit.nestedCached(known.value())).orElse(List.of()),
         derived,
         derivedMode(),
+        frames(guest),
         page,
         conclusions.sentences());
   }
@@ -66,13 +69,34 @@ final class Explainer {
         : Access.READ;
   }
 
-  private static Optional<GuestPhysicalAddress> gpa(long gva, Optional<GuestWalk> guest) {
+  private Optional<GuestPhysicalAddress> gpa(long gva, Optional<GuestWalk> guest) {
     if (guest.isEmpty()) {
       return Optional.of(new GuestPhysicalAddress(gva));
     }
-    return guest.get().isMapped()
-        ? Optional.of(new GuestPhysicalAddress(guest.get().gpa()))
+    OptionalLong gpa =
+        guest.get().isMapped() ? inspector.guestPhysical(guest.get().gpa()) : OptionalLong.empty();
+    return gpa.isPresent()
+        ? Optional.of(new GuestPhysicalAddress(gpa.getAsLong()))
         : Optional.empty();
+  }
+
+  /**
+   * The frames of the guest's tables, the topmost first, and of the page; only if it knows them.
+   */
+  private List<FrameUse> frames(Optional<GuestWalk> guest) {
+    Optional<DirectFrames> frames = inspector.frames();
+    if (frames.isEmpty() || guest.isEmpty()) {
+      return List.of();
+    }
+    List<FrameUse> uses = new ArrayList<>();
+    guest
+        .get()
+        .references()
+        .forEach(reference -> uses.add(frames.get().use(reference.hpa().value() >>> 12)));
+    if (guest.get().isMapped()) {
+      uses.add(frames.get().use(guest.get().gpa() >>> 12));
+    }
+    return uses;
   }
 
   private List<DerivedEntry> derived(long gva, Optional<GuestPhysicalAddress> gpa) {
@@ -84,7 +108,7 @@ final class Explainer {
 
   /** The format of the technique's own tables; shadow tables always have five levels. */
   private Optional<PagingMode> derivedMode() {
-    return switch (machine.configuration().technique()) {
+    return switch (machine.kind()) {
       case NESTED ->
           machine.technique() instanceof NestedTechnique nested
               ? Optional.of(nested.format().mode())
@@ -97,14 +121,21 @@ final class Explainer {
   PhysicalExplanation explain(GuestPhysicalAddress gpa) {
     boolean nested = machine.technique() instanceof NestedTechnique;
     PhysicalPage page = inspector.page(gpa);
-    Conclusions conclusions = new Conclusions(machine.configuration().technique());
+    Conclusions conclusions = new Conclusions(machine.kind());
     conclusions.page(page);
     return new PhysicalExplanation(
-        machine.configuration().technique(),
+        machine.kind(),
         page,
         nested ? machine.mmu().derivedPath(0, gpa.value()) : List.of(),
         nested ? derivedMode() : Optional.empty(),
         machine.unit().nestedCached(gpa.value()),
+        use(page),
         conclusions.sentences());
+  }
+
+  private Optional<FrameUse> use(PhysicalPage page) {
+    return page instanceof PhysicalPage.Resident resident
+        ? inspector.frames().map(frames -> frames.use(resident.hpa().value() >>> 12))
+        : Optional.empty();
   }
 }

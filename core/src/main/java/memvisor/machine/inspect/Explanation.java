@@ -24,6 +24,8 @@ import memvisor.tlb.CachedTranslation;
  * @param derived the monitor's entries that stand behind the address (shadow or nested), the root's
  *     first
  * @param derivedMode the format of those entries; empty where the technique derives none
+ * @param frames under direct paging the use of each table's frame, the topmost first, and of the
+ *     page's; empty under the other techniques
  * @param page what stands behind the guest-physical address; empty if the address is not mapped
  * @param conclusions what follows from it, in sentences
  */
@@ -37,6 +39,7 @@ public record Explanation(
     List<CachedTranslation> nestedCached,
     List<DerivedEntry> derived,
     Optional<PagingMode> derivedMode,
+    List<FrameUse> frames,
     Optional<PhysicalPage> page,
     List<String> conclusions) {
   /** Copies the lists. */
@@ -44,6 +47,7 @@ public record Explanation(
     cached = List.copyOf(cached);
     nestedCached = List.copyOf(nestedCached);
     derived = List.copyOf(derived);
+    frames = List.copyOf(frames);
     conclusions = List.copyOf(conclusions);
   }
 

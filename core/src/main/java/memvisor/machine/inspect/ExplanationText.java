@@ -25,8 +25,12 @@ final class ExplanationText {
 
   String text() {
     line("%s under %s", explanation.gva(), explanation.technique().word());
-    explanation.guest().ifPresent(this::guestTables);
-    hardware();
+    if (explanation.technique().isParavirtual()) {
+      explanation.guest().ifPresent(this::directTables);
+    } else {
+      explanation.guest().ifPresent(this::guestTables);
+      hardware();
+    }
     caches();
     if (explanation.technique() == TechniqueKind.SHADOW) {
       shadow();
@@ -50,6 +54,7 @@ final class ExplanationText {
                 physical.cached(),
                 physical.derived(),
                 physical.derivedMode(),
+                List.of(),
                 Optional.of(physical.page()),
                 physical.conclusions()));
     return text.physical(physical);
@@ -62,6 +67,7 @@ final class ExplanationText {
       line("  the nested TLB holds it: %s", cachedText(entry));
     }
     backing(physical.page());
+    physical.frame().ifPresent(this::frame);
     conclusions(physical.conclusions());
     return out.toString();
   }
@@ -82,6 +88,28 @@ final class ExplanationText {
     if (walk.isMapped()) {
       line("      gpa 0x%x, page of %s", walk.gpa(), size(walk.pageSizeLog2()));
     }
+  }
+
+  /** One list, because what the guest wrote is what the hardware walks. */
+  private void directTables(GuestWalk walk) {
+    line(
+        "The guest's tables, which the hardware walks as they are, at machine addresses; %d references"
+            + " with every cache cold:",
+        walk.references().size());
+    int number = 0;
+    for (Reference reference : walk.references()) {
+      line("  %2d  at %s  %s", number + 1, reference.hpa(), entry(reference));
+      line("      %s", explanation.frames().get(number++).use());
+    }
+    if (walk.isMapped()) {
+      line("      hpa 0x%x, page of %s", walk.gpa(), size(walk.pageSizeLog2()));
+      frame(explanation.frames().getLast());
+    }
+  }
+
+  private void frame(FrameUse frame) {
+    line("  frame 0x%x is %s", frame.mfn(), frame.use());
+    line("  %s", frame.maps());
   }
 
   private static String modeText(GuestWalk walk) {
@@ -247,8 +275,11 @@ final class ExplanationText {
   }
 
   private void permissions(GuestWalk walk) {
-    line("Permissions by the guest's tables and controls (EFLAGS.AC clear):");
-    for (AccessKind kind : AccessKind.values()) {
+    line(
+        explanation.technique().isParavirtual()
+            ? "Permissions by the guest's tables, for its kernel as for its user, both at CPL 3:"
+            : "Permissions by the guest's tables and controls (EFLAGS.AC clear):");
+    for (AccessKind kind : AccessKind.of(explanation.technique())) {
       line(
           "  %-17s %s",
           kind,

@@ -44,6 +44,24 @@ public final class GuestTables {
     return new GuestTables(backing.machine(), new Peeking(backing), state);
   }
 
+  /** The tables of a guest that keeps machine addresses in them. */
+  public static GuestTables ofMachine(MachineMemory machine, PagingState state) {
+    return new GuestTables(machine, new Machine(machine.sizeBytes()), state);
+  }
+
+  /** Reads tables at machine addresses. */
+  private record Machine(long sizeBytes) implements TableMemory {
+    @Override
+    public long locate(long hpa) {
+      return hpa >= 0 && hpa <= sizeBytes - 8 ? hpa : UNREACHABLE;
+    }
+
+    @Override
+    public long locateForUpdate(long hpa) {
+      return UNREACHABLE;
+    }
+  }
+
   /** Reads tables where they are now; a page that the guest never touched is unreachable. */
   private record Peeking(VmBacking backing) implements TableMemory {
     @Override

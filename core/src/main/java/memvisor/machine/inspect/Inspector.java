@@ -11,32 +11,49 @@ import memvisor.address.HostPhysicalAddress;
 import memvisor.address.HostVirtualAddress;
 import memvisor.device.BusRange;
 import memvisor.host.VmMemory;
-import memvisor.machine.pc.PcMachine;
+import memvisor.machine.VirtualMachine;
 import memvisor.memory.Backing;
 import memvisor.memory.Hva;
 import memvisor.memory.MemoryRegion;
 
 /**
- * Answers questions about the memory of one PC.
+ * Answers questions about the memory of one machine.
  *
  * <p>To be used while the machine stands still: between two runs, or within {@link
- * PcMachine#atBoundary}. Asking changes nothing, not even a count.
+ * VirtualMachine#atBoundary}. Asking changes nothing, not even a count.
  */
 public final class Inspector {
   private static final int PAGE_BYTES = 4096;
 
-  private final PcMachine machine;
+  private final VirtualMachine machine;
+  private final Optional<DirectFrames> frames;
   private final VmMemory memory;
 
   /** An inspector of {@code machine}. */
-  public Inspector(PcMachine machine) {
+  public Inspector(VirtualMachine machine) {
     this.machine = machine;
+    frames = DirectFrames.of(machine);
     memory = machine.memory();
   }
 
-  /** The guest's own page tables. */
+  /**
+   * The guest's own page tables. What they hold are guest-physical addresses, and machine addresses
+   * under direct paging.
+   */
   public GuestTables tables() {
-    return GuestTables.of(memory, machine.paging());
+    return frames.isPresent()
+        ? GuestTables.ofMachine(memory.machine(), machine.paging())
+        : GuestTables.of(memory, machine.paging());
+  }
+
+  /** The frames of a guest that knows them; empty for other guests. */
+  Optional<DirectFrames> frames() {
+    return frames;
+  }
+
+  /** The guest-physical address of what stands in the guest's tables; empty if it has none. */
+  OptionalLong guestPhysical(long inTables) {
+    return frames.isPresent() ? frames.get().gpa(inTables) : OptionalLong.of(inTables);
   }
 
   /** {@code info tlb}. */
@@ -62,7 +79,8 @@ public final class Inspector {
 
   /** Where an address of the guest leads, whoever may go there; empty if nowhere. */
   public Optional<GuestPhysicalAddress> gva2gpa(GuestVirtualAddress gva) {
-    OptionalLong gpa = tables().gva2gpa(gva.value());
+    OptionalLong found = tables().gva2gpa(gva.value());
+    OptionalLong gpa = found.isPresent() ? guestPhysical(found.getAsLong()) : found;
     return gpa.isPresent()
         ? Optional.of(new GuestPhysicalAddress(gpa.getAsLong()))
         : Optional.empty();
@@ -129,12 +147,12 @@ public final class Inspector {
     while (done < target.length) {
       long at = gva.value() + done;
       int inPage = (int) Math.min(target.length - done, PAGE_BYTES - (at & PAGE_BYTES - 1));
-      OptionalLong gpa = tables.gva2gpa(at);
-      if (gpa.isEmpty()) {
+      OptionalLong found = tables.gva2gpa(at);
+      if (found.isEmpty()) {
         return done;
       }
       byte[] part = new byte[inPage];
-      int read = readPhysical(new GuestPhysicalAddress(gpa.getAsLong()), part);
+      int read = readTranslated(found.getAsLong(), part);
       System.arraycopy(part, 0, target, done, read);
       done += read;
       if (read < inPage) {
@@ -142,6 +160,16 @@ public final class Inspector {
       }
     }
     return done;
+  }
+
+  /** Reads from an address as the guest's tables hold it. */
+  private int readTranslated(long inTables, byte[] target) {
+    if (frames.isEmpty()) {
+      return readPhysical(new GuestPhysicalAddress(inTables), target);
+    }
+    // The tables have been validated: they lead to the guest's frames and to what it is shown.
+    Hva.read(memory.machine().hva(inTables), target, 0, target.length);
+    return target.length;
   }
 
   /** Every reference, cache, derived entry and frame behind a linear address, and what follows. */
@@ -155,7 +183,7 @@ public final class Inspector {
   }
 
   /** The machine asked about. */
-  public PcMachine machine() {
+  public VirtualMachine machine() {
     return machine;
   }
 }

@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import memvisor.machine.TechniqueKind;
 import memvisor.paging.Reference;
 import memvisor.paging.Rights;
 
@@ -12,11 +13,11 @@ final class Permissions {
   private Permissions() {}
 
   /** One sentence for what is allowed, and one for each reason that forbids something. */
-  static List<String> sentences(GuestWalk walk) {
+  static List<String> sentences(GuestWalk walk, TechniqueKind technique) {
     List<String> sentences = new ArrayList<>();
     List<String> allowed = new ArrayList<>();
     Map<String, List<AccessKind>> denied = new LinkedHashMap<>();
-    for (AccessKind kind : AccessKind.values()) {
+    for (AccessKind kind : AccessKind.of(technique)) {
       if (walk.allows(kind.access())) {
         allowed.add(kind.toString());
       } else {

@@ -16,6 +16,7 @@ import memvisor.tlb.CachedTranslation;
  *     techniques
  * @param derivedMode the format of those entries
  * @param cached what the nested TLB holds for it
+ * @param frame what its frame is in use as, under direct paging
  * @param conclusions what follows from it, in sentences
  */
 public record PhysicalExplanation(
@@ -24,6 +25,7 @@ public record PhysicalExplanation(
     List<DerivedEntry> derived,
     Optional<PagingMode> derivedMode,
     List<CachedTranslation> cached,
+    Optional<FrameUse> frame,
     List<String> conclusions) {
   /** Copies the lists. */
   public PhysicalExplanation {

@@ -58,7 +58,7 @@ public record XenConfiguration(
   public static XenConfiguration of(long memoryBytes, ClockMode clock) {
     return new XenConfiguration(
         memoryBytes,
-        model(),
+        paravirtual(CpuModel.atom()),
         clock,
         TlbConfiguration.DEFAULT,
         FIXED_EPOCH_SECONDS,
@@ -66,13 +66,19 @@ public record XenConfiguration(
         JitOptions.of(JitMode.OFF));
   }
 
-  private static CpuModel model() {
-    CpuModel model =
-        CpuModel.atom().withClock(TSC_HZ, LocalApic.CRYSTAL_HZ).with(CpuFeature.HYPERVISOR);
+  /** What is left of a model for a PV guest, with the domain's own clock. */
+  private static CpuModel paravirtual(CpuModel model) {
+    CpuModel left = model.withClock(TSC_HZ, LocalApic.CRYSTAL_HZ).with(CpuFeature.HYPERVISOR);
     for (CpuFeature hidden : HIDDEN) {
-      model = model.without(hidden);
+      left = left.without(hidden);
     }
-    return model;
+    return left;
+  }
+
+  /** The same with another processor, of which the guest sees what a PV guest may. */
+  public XenConfiguration withCpu(CpuModel newCpu) {
+    return new XenConfiguration(
+        memoryBytes, paravirtual(newCpu), clock, tlb, epochSeconds, batching, jit);
   }
 
   /** The same with another TLB geometry. */

@@ -392,11 +392,6 @@ public final class XenMachine implements VirtualMachine {
     return new TechniqueStatistics(own.name(), own.tableFrames(), all);
   }
 
-  /** How {@code gva} is translated now; while the machine is not running. */
-  public DirectExplanation explain(long gva) {
-    return DirectExplanation.of(this, gva);
-  }
-
   /** The last hypercalls that failed, oldest first. */
   public List<String> failedHypercalls() {
     return hypercalls.failures();

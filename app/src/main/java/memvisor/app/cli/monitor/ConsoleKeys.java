@@ -2,7 +2,7 @@ package memvisor.app.cli.monitor;
 
 import java.util.Optional;
 import java.util.function.Consumer;
-import memvisor.machine.pc.PcMachine;
+import memvisor.machine.VirtualMachine;
 
 /**
  * What is typed on a raw terminal goes to the guest's serial port or, after Ctrl-A c, to the
@@ -18,7 +18,7 @@ public final class ConsoleKeys {
       Ctrl-A h  show this
       """;
 
-  private final PcMachine machine;
+  private final VirtualMachine machine;
   private final MonitorPrompt prompt;
   private final Consumer<String> terminal;
   private final EscapeKeys escapes = new EscapeKeys();
@@ -30,7 +30,7 @@ public final class ConsoleKeys {
    *
    * @param terminal shows text on the raw terminal; called by the thread that calls {@link #typed}
    */
-  public ConsoleKeys(PcMachine machine, Consumer<String> terminal) {
+  public ConsoleKeys(VirtualMachine machine, Consumer<String> terminal) {
     this.machine = machine;
     this.prompt = new MonitorPrompt(machine);
     this.terminal = terminal;

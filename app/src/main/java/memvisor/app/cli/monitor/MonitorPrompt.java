@@ -7,6 +7,7 @@ import java.util.function.ToLongFunction;
 import memvisor.address.GuestPhysicalAddress;
 import memvisor.address.GuestVirtualAddress;
 import memvisor.machine.MachineEndedException;
+import memvisor.machine.VirtualMachine;
 import memvisor.machine.inspect.FlatView;
 import memvisor.machine.inspect.Inspector;
 import memvisor.machine.inspect.PhysicalPage;
@@ -28,7 +29,10 @@ public final class MonitorPrompt {
 
   private static final String NO_BALLOON = "Error: No balloon device has been activated\n";
 
-  private final PcMachine machine;
+  private static final String NO_BUTTON =
+      "Error: a paravirtual domain has no power button; power it off from its console\n";
+
+  private final VirtualMachine machine;
   private final Inspector inspector;
   private final List<Command> commands =
       List.of(
@@ -91,7 +95,7 @@ public final class MonitorPrompt {
   }
 
   /** A prompt for {@code machine}. */
-  public MonitorPrompt(PcMachine machine) {
+  public MonitorPrompt(VirtualMachine machine) {
     this.machine = machine;
     inspector = new Inspector(machine);
   }
@@ -214,7 +218,14 @@ public final class MonitorPrompt {
   private String gva2gpa(String arguments) {
     Optional<GuestPhysicalAddress> gpa =
         machine.atBoundary(() -> inspector.gva2gpa(new GuestVirtualAddress(address(arguments))));
-    return gpa.map(found -> "gpa: " + hex(found.value()) + "\n").orElse("Unmapped\n");
+    return gpa.map(found -> "gpa: " + hex(found.value()) + "\n").orElseGet(this::unmapped);
+  }
+
+  /** A domain sees pages of the monitor's that are no part of its physical map. */
+  private String unmapped() {
+    return machine.kind().isParavirtual()
+        ? "Unmapped, or not a page of the guest's own\n"
+        : "Unmapped\n";
   }
 
   /** As C's {@code %#lx}: zero has no prefix. */
@@ -288,21 +299,24 @@ public final class MonitorPrompt {
 
   // ---- balloon -----------------------------------------------------------------------------
 
+  private Optional<PcBalloon> balloonDevice() {
+    return machine instanceof PcMachine pc ? pc.balloon() : Optional.empty();
+  }
+
   /** As QEMU counts it: what the balloon leaves of the guest's memory. */
   private String balloon() {
-    long memoryBytes = machine.configuration().memoryBytes();
-    return machine
-        .balloon()
+    long memoryBytes = machine.memoryBytes();
+    return balloonDevice()
         .map(b -> "balloon: actual=" + (memoryBytes - (b.state().actualPages() << 12) >> 20) + "\n")
         .orElse(NO_BALLOON);
   }
 
   private String balloon(String arguments) {
-    Optional<PcBalloon> balloon = machine.balloon();
+    Optional<PcBalloon> balloon = balloonDevice();
     if (balloon.isEmpty()) {
       return NO_BALLOON;
     }
-    long memoryBytes = machine.configuration().memoryBytes();
+    long memoryBytes = machine.memoryBytes();
     long leftMib = address(arguments);
     if (leftMib <= 0) {
       throw new MonitorError("the target is more than 0 MB");
@@ -328,9 +342,12 @@ public final class MonitorPrompt {
 
   private String powerButton(String arguments) {
     requireEmpty(arguments);
-    machine.atBoundary(
+    if (!(machine instanceof PcMachine pc)) {
+      return NO_BUTTON;
+    }
+    pc.atBoundary(
         () -> {
-          machine.pressPowerButton();
+          pc.pressPowerButton();
           return "";
         });
     return "";

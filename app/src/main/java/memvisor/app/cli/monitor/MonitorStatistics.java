@@ -3,7 +3,7 @@ package memvisor.app.cli.monitor;
 import java.util.Map;
 import memvisor.host.FrameCounts;
 import memvisor.machine.ExitReason;
-import memvisor.machine.pc.PcMachine;
+import memvisor.machine.VirtualMachine;
 import memvisor.memory.FrameRole;
 import memvisor.mmu.TechniqueStatistics;
 import memvisor.tlb.TlbCounters;
@@ -15,7 +15,7 @@ final class MonitorStatistics {
   private MonitorStatistics() {}
 
   /** Instructions, exits, TLBs and the technique. */
-  static String counts(PcMachine machine) {
+  static String counts(VirtualMachine machine) {
     StringBuilder out = new StringBuilder();
     line(out, "instructions", machine.instructions());
     line(out, "exits", machine.exits().total());
@@ -23,7 +23,7 @@ final class MonitorStatistics {
       line(out, "  " + exit.getKey(), exit.getValue());
     }
     tlb(out, machine.unit().counters());
-    TechniqueStatistics technique = machine.technique().statistics();
+    TechniqueStatistics technique = machine.statistics();
     line(out, technique.name() + " table frames", technique.tableFrames());
     technique.counters().forEach((name, count) -> line(out, "  " + name, count));
     return out.toString();
@@ -47,7 +47,7 @@ final class MonitorStatistics {
   }
 
   /** Host frames of the machine's VM by role. */
-  static String frames(PcMachine machine) {
+  static String frames(VirtualMachine machine) {
     FrameCounts usage = machine.memory().usage();
     StringBuilder out = new StringBuilder();
     for (FrameRole role : FrameRole.values()) {

@@ -129,11 +129,13 @@ final class DotPlot {
 
   /** The mark of the n-th technique, about the origin. */
   static String shape(int technique) {
-    return switch (technique % 4) {
+    return switch (technique % 6) {
       case 0 -> "<circle r='5.5'/>";
       case 1 -> "<rect x='-5' y='-5' width='10' height='10'/>";
       case 2 -> "<path d='M0-6.5 6 4.5-6 4.5z'/>";
-      default -> "<path d='M0-7 6.5 0 0 7-6.5 0z'/>";
+      case 3 -> "<path d='M0-7 6.5 0 0 7-6.5 0z'/>";
+      case 4 -> "<path d='M-2-6H2V-2H6V2H2V6H-2V2H-6V-2H-2z'/>";
+      default -> "<path d='M0 6.5 6-4.5-6-4.5z'/>";
     };
   }
 

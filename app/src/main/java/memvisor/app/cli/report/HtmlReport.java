@@ -7,12 +7,23 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
 import memvisor.lab.CycleModel;
+import memvisor.lab.ParavirtualWork;
 import memvisor.lab.RunResult;
 
 /** A comparison as one HTML file that needs nothing else. */
 public final class HtmlReport {
+  private static final List<String> PARAVIRTUAL_HEADINGS =
+      List.of(
+          "workload",
+          "technique",
+          "entries changed by hypercall",
+          "per exit",
+          "by emulated write",
+          "entries checked",
+          "tables checked whole",
+          "hypercalls");
+
   private final String title;
   private final List<RunResult> runs;
   private final CycleModel model;
@@ -20,6 +31,7 @@ public final class HtmlReport {
   private final List<Metric> metrics;
   private final List<String> techniques;
   private final List<String> workloads;
+  private List<Absence> absences = List.of();
   private final StringBuilder html = new StringBuilder();
 
   /** A report on {@code runs}, in the order given; {@code notes} say how to read it. */
@@ -31,6 +43,12 @@ public final class HtmlReport {
     this.metrics = Metric.all(model);
     this.techniques = runs.stream().map(RunResult::technique).distinct().toList();
     this.workloads = runs.stream().map(RunResult::workload).distinct().toList();
+  }
+
+  /** Adds what was not run. */
+  public HtmlReport with(List<Absence> notRun) {
+    absences = List.copyOf(notRun);
+    return this;
   }
 
   /** Writes the file, replacing one that is there. */
@@ -51,6 +69,7 @@ public final class HtmlReport {
     }
     table();
     exits();
+    paravirtual();
     prices();
     return html.append("</main>\n</body>\n</html>\n").toString();
   }
@@ -60,7 +79,11 @@ public final class HtmlReport {
     html.append("<ul class='findings'>\n");
     for (String workload : workloads) {
       List<RunResult> own = runs.stream().filter(run -> run.workload().equals(workload)).toList();
-      html.append("<li>" + escape(Findings.of(workload, own, model)) + "</li>\n");
+      html.append("<li>" + escape(Findings.of(workload, own, model)));
+      absences.stream()
+          .filter(absence -> absence.workload().equals(workload))
+          .forEach(absence -> html.append(" " + escape(absence.sentence())));
+      html.append("</li>\n");
     }
     html.append("</ul>\n");
   }
@@ -124,20 +147,39 @@ public final class HtmlReport {
     html.append("</table></div>\n");
   }
 
+  /** What only a paravirtual guest does; nothing where there is none. */
+  private void paravirtual() {
+    List<RunResult> own = runs.stream().filter(run -> run.paravirtual().isPresent()).toList();
+    if (own.isEmpty()) {
+      return;
+    }
+    html.append(
+        "<h2>Direct paging: what the guest asked for</h2>\n<div class='wide'><table>\n<tr>");
+    for (String heading : PARAVIRTUAL_HEADINGS) {
+      html.append("<th>" + escape(heading) + "</th>");
+    }
+    html.append("</tr>\n");
+    own.forEach(run -> run.paravirtual().ifPresent(work -> paravirtual(run, work)));
+    html.append("</table></div>\n");
+  }
+
+  private void paravirtual(RunResult run, ParavirtualWork work) {
+    html.append("<tr><td>%s</td><td>%s</td>".formatted(run.workload(), run.technique()));
+    number(Metric.format(work.tableUpdates()));
+    number(Metric.format(work.updatesPerExit()));
+    number(Metric.format(work.emulatedWrites()));
+    number(Metric.format(work.entriesValidated()));
+    number(Metric.format(work.tablesValidated()));
+    html.append("<td>");
+    work.hypercalls()
+        .forEach((name, count) -> html.append(escape(name) + " " + Metric.format(count) + " "));
+    html.append("</td></tr>\n");
+  }
+
   private void prices() {
     html.append("<h2>Prices of the model</h2>\n<p>")
-        .append(
-            String.format(
-                Locale.ROOT,
-                "Cycles per instruction %s, second-level TLB hit %s, table entry read %s, exit and"
-                    + " entry %s, handling of an exit %s. They are parameters (--cycles), not"
-                    + " measurements.",
-                Metric.format(model.instruction()),
-                Metric.format(model.secondLevelHit()),
-                Metric.format(model.reference()),
-                Metric.format(model.exit()),
-                Metric.format(model.handling())))
-        .append("</p>\n");
+        .append(escape(Prices.sentence(model, runs)))
+        .append(" They are parameters, not measurements.</p>\n");
   }
 
   private void number(String text) {

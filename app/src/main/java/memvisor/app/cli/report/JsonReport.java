@@ -7,6 +7,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import memvisor.lab.CycleModel;
+import memvisor.lab.ParavirtualWork;
 import memvisor.lab.RunResult;
 import memvisor.tlb.TlbCounters;
 import tools.jackson.databind.SerializationFeature;
@@ -24,14 +25,7 @@ public final class JsonReport {
       throws IOException {
     Map<String, Object> root = new LinkedHashMap<>();
     root.put("notes", notes);
-    root.put(
-        "cycleModel",
-        ordered(
-            "instruction", model.instruction(),
-            "secondLevelHit", model.secondLevelHit(),
-            "reference", model.reference(),
-            "exit", model.exit(),
-            "handling", model.handling()));
+    root.put("cycleModel", model.prices());
     root.put("runs", runs.stream().map(run -> describe(run, model)).toList());
     writeObject(file, root);
   }
@@ -57,6 +51,7 @@ public final class JsonReport {
             "tableFrames", run.tableFrames(),
             "wallNanos", run.wallNanos(),
             "check", run.check());
+    run.paravirtual().ifPresent(work -> map.put("paravirtual", describe(work)));
     run.state()
         .ifPresent(
             state ->
@@ -68,6 +63,17 @@ public final class JsonReport {
                         "ramSha256", state.ramSha256())));
     map.put("tlb", describe(run.tlb()));
     return map;
+  }
+
+  private static Map<String, Object> describe(ParavirtualWork work) {
+    return ordered(
+        "hypercalls", work.hypercalls(),
+        "tableUpdates", work.tableUpdates(),
+        "updatingExits", work.updatingExits(),
+        "updatesPerExit", work.updatesPerExit(),
+        "emulatedWrites", work.emulatedWrites(),
+        "entriesValidated", work.entriesValidated(),
+        "tablesValidated", work.tablesValidated());
   }
 
   /** The translation hardware's counters. */

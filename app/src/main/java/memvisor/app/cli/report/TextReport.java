@@ -2,9 +2,10 @@ package memvisor.app.cli.report;
 
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
+import java.util.Map;
 import java.util.stream.Collectors;
 import memvisor.lab.CycleModel;
+import memvisor.lab.ParavirtualWork;
 import memvisor.lab.RunResult;
 
 /**
@@ -16,11 +17,13 @@ public final class TextReport {
   private static final String INDENT = "  ";
 
   private final List<RunResult> runs;
+  private final List<Absence> absences;
   private final CycleModel model;
 
-  /** A report on {@code runs}, in the order given. */
-  public TextReport(List<RunResult> runs, CycleModel model) {
+  /** A report on {@code runs}, in the order given, and on what was not run. */
+  public TextReport(List<RunResult> runs, List<Absence> absences, CycleModel model) {
     this.runs = List.copyOf(runs);
+    this.absences = List.copyOf(absences);
     this.model = model;
   }
 
@@ -30,7 +33,7 @@ public final class TextReport {
     for (String workload : runs.stream().map(RunResult::workload).distinct().toList()) {
       block(text, workload, runs.stream().filter(run -> run.workload().equals(workload)).toList());
     }
-    wrap(text, "", prices());
+    wrap(text, "", Prices.sentence(model, runs));
     notes.forEach(note -> wrap(text, "", note));
     return text.toString();
   }
@@ -48,40 +51,38 @@ public final class TextReport {
     }
     text.append(table);
     for (RunResult run : own) {
-      wrap(text, INDENT, "exits, " + run.technique() + ": " + exits(run));
+      wrap(text, INDENT, "exits, " + run.technique() + ": " + counts(run.exits()));
+      run.paravirtual().ifPresent(work -> paravirtual(text, run.technique(), work));
     }
+    absences.stream()
+        .filter(absence -> absence.workload().equals(workload))
+        .forEach(absence -> wrap(text, INDENT, absence.sentence()));
     wrap(text, INDENT, Findings.of(workload, own, model));
     text.append('\n');
   }
 
+  private static void paravirtual(StringBuilder text, String technique, ParavirtualWork work) {
+    wrap(text, INDENT, "hypercalls, " + technique + ": " + counts(work.hypercalls()));
+    wrap(text, INDENT, "validation, " + technique + ": " + ParavirtualText.validation(work));
+  }
+
+  /** One number where all agree; a paravirtual guest's own beside it. */
   private static String instructions(List<RunResult> own) {
-    List<Long> counts = own.stream().map(RunResult::instructions).distinct().toList();
-    return counts.size() == 1
-        ? Metric.format(counts.getFirst()) + " instructions"
-        : own.stream()
-                .map(run -> run.technique() + " " + Metric.format(run.instructions()))
-                .collect(Collectors.joining(", "))
-            + " instructions";
+    long usual = own.getFirst().instructions();
+    String others =
+        own.stream()
+            .filter(run -> run.instructions() != usual)
+            .map(run -> ", " + Metric.format(run.instructions()) + " under " + run.technique())
+            .collect(Collectors.joining());
+    return Metric.format(usual) + " instructions" + others;
   }
 
-  private static String exits(RunResult run) {
-    return run.exits().isEmpty()
+  private static String counts(Map<String, Long> counts) {
+    return counts.isEmpty()
         ? "none"
-        : run.exits().entrySet().stream()
-            .map(exit -> exit.getKey() + " " + Metric.format(exit.getValue()))
+        : counts.entrySet().stream()
+            .map(count -> count.getKey() + " " + Metric.format(count.getValue()))
             .collect(Collectors.joining(", "));
-  }
-
-  private String prices() {
-    return String.format(
-        Locale.ROOT,
-        "Cycles are modelled: instruction %s, second-level TLB hit %s, table entry read %s, exit and"
-            + " entry %s, handling an exit %s (--cycles changes them). Frames: what the technique's own tables take.",
-        Metric.format(model.instruction()),
-        Metric.format(model.secondLevelHit()),
-        Metric.format(model.reference()),
-        Metric.format(model.exit()),
-        Metric.format(model.handling()));
   }
 
   /** Breaks lines between words; further lines are indented. */

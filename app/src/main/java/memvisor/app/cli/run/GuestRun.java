@@ -8,39 +8,80 @@ import memvisor.app.cli.monitor.ConsoleKeys;
 import memvisor.app.cli.monitor.MonitorPrompt;
 import memvisor.app.cli.monitor.MonitorServer;
 import memvisor.boot.BootRequest;
+import memvisor.device.ByteSink;
 import memvisor.host.HostMemory;
 import memvisor.machine.ExitReason;
 import memvisor.machine.RunOutcome;
+import memvisor.machine.VirtualMachine;
 import memvisor.machine.pc.PcConfiguration;
 import memvisor.machine.pc.PcMachine;
+import memvisor.machine.xen.XenConfiguration;
+import memvisor.machine.xen.XenMachine;
 import memvisor.mmu.TechniqueStatistics;
 import memvisor.tlb.TlbCounters;
 
 /** Runs one guest with its console on standard input and output until it ends. */
 public final class GuestRun {
-  private final PcConfiguration configuration;
+  /** Room for the machine-to-physical table beside a domain's memory. */
+  private static final long DOMAIN_TABLES_BYTES = 64L << 20;
+
+  private final Builder builder;
   private final BootRequest request;
   private final long maxNanos;
   private final Optional<Path> monitorSocket;
   private final HostSetup setup;
 
+  /** Builds the machine that runs. */
+  @FunctionalInterface
+  private interface Builder {
+    VirtualMachine build(HostMemory host, ByteSink console);
+  }
+
+  private GuestRun(
+      Builder builder,
+      BootRequest request,
+      long maxNanos,
+      Optional<Path> monitorSocket,
+      HostSetup setup) {
+    this.builder = builder;
+    this.request = request;
+    this.maxNanos = maxNanos;
+    this.monitorSocket = monitorSocket;
+    this.setup = setup;
+  }
+
   /**
-   * A run that is given up after {@code maxNanos} of wall time.
+   * A run of a PC that is given up after {@code maxNanos} of wall time.
    *
    * @param monitorSocket where the monitor prompt listens meanwhile
    * @param setup the machine memory
    */
-  public GuestRun(
+  public static GuestRun ofPc(
       PcConfiguration configuration,
       BootRequest request,
       long maxNanos,
       Optional<Path> monitorSocket,
       HostSetup setup) {
-    this.setup = setup;
-    this.monitorSocket = monitorSocket;
-    this.configuration = configuration;
-    this.request = request;
-    this.maxNanos = maxNanos;
+    return new GuestRun(
+        (host, console) -> new PcMachine(configuration, host, console, value -> {}),
+        request,
+        maxNanos,
+        monitorSocket,
+        setup);
+  }
+
+  /** A run of a domain; the kernel is unpacked first. */
+  public static GuestRun ofDomain(
+      XenConfiguration configuration,
+      BootRequest request,
+      long maxNanos,
+      Optional<Path> monitorSocket) {
+    return new GuestRun(
+        (host, console) -> new XenMachine(configuration, host, console),
+        KernelPayload.unpacked(request),
+        maxNanos,
+        monitorSocket,
+        new HostSetup(2 * configuration.memoryBytes() + DOMAIN_TABLES_BYTES, Optional.empty()));
   }
 
   /**
@@ -77,14 +118,14 @@ public final class GuestRun {
     Stopper stopper = new Stopper();
     ConsoleWatch console = new ConsoleWatch(System.out, stopper::stop);
     try (HostMemory host = setup.create();
-        PcMachine machine = new PcMachine(configuration, host, console, value -> {})) {
+        VirtualMachine machine = builder.build(host, console)) {
       stopper.machine = Optional.of(machine);
       machine.boot(request);
       return runMonitored(machine, console).with(MemoryReport.of(host, machine.memory()));
     }
   }
 
-  private Report runMonitored(PcMachine machine, ConsoleWatch console) {
+  private Report runMonitored(VirtualMachine machine, ConsoleWatch console) {
     if (monitorSocket.isEmpty()) {
       return run(machine, console);
     }
@@ -96,7 +137,7 @@ public final class GuestRun {
     }
   }
 
-  private Report run(PcMachine machine, ConsoleWatch console) {
+  private Report run(VirtualMachine machine, ConsoleWatch console) {
     Optional<Terminal> terminal = Terminal.raw();
     long started = System.nanoTime();
     RunOutcome outcome;
@@ -114,36 +155,29 @@ public final class GuestRun {
         System.nanoTime() - started,
         machine.exits().counts(),
         machine.unit().counters(),
-        machine.technique().statistics(),
-        postMortem(machine),
+        machine.statistics(),
+        machine.postMortem(),
         Map.of());
   }
 
   /** On a terminal some keys are ours; a pipe belongs to the guest as a whole. */
-  private static Consumer<byte[]> keys(PcMachine machine, boolean terminal) {
+  private static Consumer<byte[]> keys(VirtualMachine machine, boolean terminal) {
     return terminal
         ? new ConsoleKeys(machine, GuestRun::showOnTerminal)::typed
         : machine::sendSerial;
   }
 
-  static void showOnTerminal(String text) {
+  private static void showOnTerminal(String text) {
     System.out.print(text);
     System.out.flush();
   }
 
-  private static String postMortem(PcMachine machine) {
-    StringBuilder text = new StringBuilder(machine.registers().describe());
-    text.append("\nlast exits:\n");
-    machine.exits().last().forEach(exit -> text.append("  ").append(exit).append('\n'));
-    return text.toString();
-  }
-
   /** Breaks the circle between the console, which stops the machine, and the machine. */
   private static final class Stopper {
-    private Optional<PcMachine> machine = Optional.empty();
+    private Optional<VirtualMachine> machine = Optional.empty();
 
     void stop() {
-      machine.ifPresent(PcMachine::stop);
+      machine.ifPresent(VirtualMachine::stop);
     }
   }
 }

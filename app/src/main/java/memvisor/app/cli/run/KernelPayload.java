@@ -4,8 +4,10 @@ import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.UncheckedIOException;
 import java.util.Arrays;
 import java.util.zip.GZIPInputStream;
+import memvisor.boot.BootRequest;
 import memvisor.boot.BzImage;
 import memvisor.boot.ImageFormatException;
 import org.apache.commons.compress.compressors.bzip2.BZip2CompressorInputStream;
@@ -17,13 +19,28 @@ import org.tukaani.xz.XZInputStream;
  * Unpacks the kernel proper out of a bzImage: an ELF file that the image's own decompressor would
  * unpack at boot, which a paravirtual kernel does not run.
  */
-final class KernelPayload {
+public final class KernelPayload {
   /** For all formats but gzip the payload ends with its unpacked size. */
   private static final int SIZE_BYTES = 4;
 
   private static final int LZ4_LEGACY_MAGIC = 0x184C2102;
 
   private KernelPayload() {}
+
+  /**
+   * The same with the kernel unpacked, for a domain.
+   *
+   * @throws ImageFormatException if it is damaged or packed in a way this program cannot unpack
+   */
+  public static BootRequest unpacked(BootRequest request) {
+    try {
+      return BootRequest.of(unpack(request.image()))
+          .withInitrd(request.initrd())
+          .withCommandLine(request.commandLine());
+    } catch (IOException impossible) {
+      throw new UncheckedIOException("reading from memory", impossible);
+    }
+  }
 
   /**
    * The ELF file in {@code image}, or {@code image} itself if it is one.

@@ -11,6 +11,7 @@ import java.util.Map;
 import java.util.Optional;
 import javax.xml.parsers.DocumentBuilderFactory;
 import memvisor.lab.CycleModel;
+import memvisor.lab.ParavirtualWork;
 import memvisor.lab.RunResult;
 import memvisor.tlb.TlbCounters;
 import org.junit.jupiter.api.Test;
@@ -44,11 +45,17 @@ final class HtmlReportTest {
         1_000_000,
         exits,
         tlb,
-        RunResult.SoftwareWalks.NONE,
+        new RunResult.SoftwareWalks(0, 0),
+        technique.equals("direct") ? Optional.of(work(scale)) : Optional.empty(),
         10 + scale,
         50_000_000L * scale,
         check,
         Optional.empty());
+  }
+
+  private static ParavirtualWork work(long scale) {
+    Map<String, Long> calls = Map.of("multicall", scale, "update_va_mapping", 2 * scale);
+    return new ParavirtualWork(calls, 2 * scale, scale, 3, 20 * scale, 4);
   }
 
   static List<RunResult> sample() {
@@ -59,6 +66,7 @@ final class HtmlReportTest {
       runs.add(run("shadow", workload, scale * 3, "12ab"));
       runs.add(run("partition", workload, 1, "12ab"));
       runs.add(run("trap", workload, scale * 4000, "12ab"));
+      runs.add(run("direct", workload, scale * 2, "12ab"));
     }
     return runs;
   }
@@ -75,10 +83,12 @@ final class HtmlReportTest {
             .parse(new InputSource(new StringReader(html.replaceFirst("<!doctype html>", ""))));
     assertThat(page.getElementsByTagName("h1").item(0).getTextContent())
         .isEqualTo("Four <techniques> & more");
-    // One mark per run in each figure, and a row per run in each of the two tables.
+    // One mark per run in each figure; a row per run in each of the two tables, and one per
+    // paravirtual run in the third.
     assertThat(page.getElementsByTagName("title").getLength() - 1)
         .isEqualTo(sample().size() * Metric.all(CycleModel.DEFAULT).size());
-    assertThat(page.getElementsByTagName("tr").getLength()).isEqualTo(2 * (sample().size() + 1));
+    assertThat(page.getElementsByTagName("tr").getLength())
+        .isEqualTo(2 * (sample().size() + 1) + 6 + 1);
   }
 
   @Test
@@ -92,7 +102,8 @@ final class HtmlReportTest {
             0,
             Map.of(),
             none,
-            RunResult.SoftwareWalks.NONE,
+            new RunResult.SoftwareWalks(0, 0),
+            Optional.empty(),
             0,
             0,
             "",
@@ -102,10 +113,46 @@ final class HtmlReportTest {
   }
 
   @Test
+  void whatWasNotRunSaysWhy() {
+    Absence absence = new Absence("copy", "direct", "it has no <tags>");
+    assertThat(
+            new HtmlReport("Title", sample(), CycleModel.DEFAULT, List.of())
+                .with(List.of(absence))
+                .render())
+        .contains("direct: not run, because it has no &lt;tags&gt;.");
+    assertThat(new TextReport(sample(), List.of(absence), CycleModel.DEFAULT).render(List.of()))
+        .containsOnlyOnce("direct: not run, because it has no <tags>.");
+  }
+
+  @Test
+  void aHypercallIsPricedByItsRingAndItsEntries() {
+    ParavirtualWork work =
+        new ParavirtualWork(Map.of("multicall", 10L, "update_va_mapping", 20L), 20, 10, 1, 15, 0);
+    RunResult run =
+        new RunResult(
+            "direct",
+            "churn",
+            "ended",
+            1000,
+            Map.of("HYPERCALL", 10L, "SYSTEM_CALL", 2L, "EXCEPTION_NMI", 3L),
+            new TlbCounters(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0),
+            new RunResult.SoftwareWalks(0, 0),
+            Optional.of(work),
+            0,
+            0,
+            "",
+            Optional.empty());
+    // 12 calls at 200, 3 exceptions at 600, 20 calls of batches and 5 other exits handled at 600,
+    // 20 + 1 entries changed and 15 checked at 50.
+    assertThat(CycleModel.DEFAULT.cycles(run))
+        .isEqualTo(1000 + 12 * 200 + 3 * 600 + 25 * 600 + 36 * 50);
+  }
+
+  @Test
   void checksumsThatDifferAreCalledOut() {
     List<RunResult> runs = List.of(run("nested", "copy", 1, "1"), run("shadow", "copy", 1, "2"));
     assertThat(Findings.of("copy", runs, CycleModel.DEFAULT)).contains("DISAGREE");
-    assertThat(Findings.of("copy", sample().subList(0, 4), CycleModel.DEFAULT))
+    assertThat(Findings.of("copy", sample().subList(0, 5), CycleModel.DEFAULT))
         .startsWith("copy: cheapest under partition; nested ")
         .doesNotContain("DISAGREE");
   }

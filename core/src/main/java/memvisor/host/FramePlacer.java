@@ -43,6 +43,19 @@ final class FramePlacer {
     return placement == Placement.SCATTERED;
   }
 
+  /** Whether whole blocks are taken where that is possible. */
+  boolean isHuge() {
+    return placement == Placement.HUGE;
+  }
+
+  /** Takes one frame for a page; its HPA, or -1. */
+  long takeFrame(TransitionReason reason) {
+    // Beside large pages, single ones take what is left of broken blocks.
+    return isHuge()
+        ? host.allocate(0, vmId, FrameRole.GUEST_PAGE, reason)
+        : host.allocateScattered(vmId, FrameRole.GUEST_PAGE, reason);
+  }
+
   /** Gives guest page {@code gfn}, which has none, a frame; its entry, or 0 if there is none. */
   long populate(int region, long gfn) {
     // Beyond its slice a contiguous VM has memory too: what lies above the hole below 4 GiB.
@@ -53,7 +66,7 @@ final class FramePlacer {
         }
       }
     }
-    long hpa = host.allocateScattered(vmId, FrameRole.GUEST_PAGE, TransitionReason.POPULATED);
+    long hpa = takeFrame(TransitionReason.POPULATED);
     if (hpa < 0) {
       return 0;
     }
@@ -67,6 +80,7 @@ final class FramePlacer {
     long first = gfn & -count;
     if (first < frames.firstGfn(region)
         || first + count > frames.endGfn(region)
+        || !host.hasRoomFor(count)
         || !frames.isEmpty(region, first, count)) {
       return false;
     }

@@ -1,6 +1,7 @@
 package memvisor.host;
 
 import java.util.ArrayList;
+import java.util.BitSet;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -35,6 +36,7 @@ public final class HostMemory implements AutoCloseable {
   private final BuddyAllocator frames;
   private final Ledger ledger;
   private final SplittableRandom random;
+  private final Compaction compaction;
   private final List<VmMemory> vms = new ArrayList<>();
 
   /** What the VMs of a trust domain have in common, by domain and kind. */
@@ -54,6 +56,7 @@ public final class HostMemory implements AutoCloseable {
     long start = System.nanoTime();
     ledger = new Ledger(options.frameCount(), () -> System.nanoTime() - start);
     random = new SplittableRandom(options.seed());
+    compaction = new Compaction(frames, ledger);
     freeFrames = options.frameCount();
   }
 
@@ -176,13 +179,21 @@ public final class HostMemory implements AutoCloseable {
   /** Takes an aligned block of 2^order zeroed frames; its HPA, or -1. */
   synchronized long allocate(int order, int vmId, FrameRole role, TransitionReason reason) {
     requireOpen();
-    return hand(frames.allocate(order), 1 << order, vmId, role, reason);
+    int first = frames.allocate(order);
+    if (first < 0 && order == 0 && compaction.abandon()) {
+      first = frames.allocate(order);
+    }
+    return hand(first, 1 << order, vmId, role, reason);
   }
 
   /** Takes one zeroed frame from a place nobody can guess; its HPA, or -1. */
   synchronized long allocateScattered(int vmId, FrameRole role, TransitionReason reason) {
     requireOpen();
-    return hand(scatteredFrame(), 1, vmId, role, reason);
+    int frame = scatteredFrame();
+    if (frame < 0 && compaction.abandon()) {
+      frame = scatteredFrame();
+    }
+    return hand(frame, 1, vmId, role, reason);
   }
 
   /** Takes a run of frames aligned to {@code alignment} frames; its HPA, or -1. */
@@ -246,7 +257,9 @@ public final class HostMemory implements AutoCloseable {
     }
     // Zeroed at once, not when it is next taken: what one VM wrote lies nowhere longer than needed.
     Hva.fill(machine.hva(hpa), FRAME_BYTES, options.junkOnFree() ? 0xCC : 0);
-    frames.free(frame, 1);
+    if (!compaction.keeps(frame)) {
+      frames.free(frame, 1);
+    }
     freeFrames = frames.freeFrames();
   }
 
@@ -275,10 +288,11 @@ public final class HostMemory implements AutoCloseable {
     synchronized (this) {
       ledger.audit();
       long free = ledger.totals().count(FrameRole.FREE);
-      if (free != frames.freeFrames() || free != freeFrames) {
+      long apart = compaction.framesApart();
+      if (free != frames.freeFrames() + apart || frames.freeFrames() != freeFrames) {
         throw new IllegalStateException(
-            "ledger and allocator disagree: ledgerFree=%d allocatorFree=%d"
-                .formatted(free, frames.freeFrames()));
+            "ledger and allocator disagree: ledgerFree=%d allocatorFree=%d setApart=%d"
+                .formatted(free, frames.freeFrames(), apart));
       }
     }
     List<VmMemory> open = openVms();
@@ -287,6 +301,56 @@ public final class HostMemory implements AutoCloseable {
     if (on != null) {
       on.audit(open);
     }
+  }
+
+  /** How the free frames lie. */
+  public synchronized FreeBlocks freeBlocks() {
+    long[] blocks = new long[BuddyAllocator.MAX_ORDER + 1];
+    for (int order = 0; order < blocks.length; order++) {
+      blocks[order] = frames.blocks(order);
+    }
+    return new FreeBlocks(frames.freeFrames(), blocks);
+  }
+
+  /** What was done to make free blocks of 2 MiB. */
+  public synchronized CompactionCounters compactions() {
+    return compaction.counters();
+  }
+
+  /** Whether so many frames can be taken without making memory short. */
+  boolean hasRoomFor(long count) {
+    HostReclaim on = reclaim;
+    return on == null || freeFrames - count >= on.options().highFrames();
+  }
+
+  /** Has the VMs move pages, when they next stand still, so that a block of 2 MiB becomes free. */
+  void compact() {
+    Map<Integer, VmMemory> movable = new HashMap<>();
+    openVms().stream().filter(VmMemory::isMovable).forEach(vm -> movable.put(vm.vmId(), vm));
+    HostReclaim on = reclaim;
+    synchronized (this) {
+      int before = compaction.rounds();
+      compaction.start(movable::containsKey, on == null ? 0 : on.options().highFrames());
+      freeFrames = frames.freeFrames();
+      if (compaction.rounds() == before) {
+        return;
+      }
+    }
+    movable.values().forEach(VmMemory::askForHousekeeping);
+  }
+
+  /** Grows whenever {@link #compact} found something for VMs to move. */
+  synchronized int compactionRounds() {
+    return compaction.rounds();
+  }
+
+  /** The blocks of 2 MiB that pages have to leave, by number. */
+  synchronized BitSet blocksToEmpty() {
+    return compaction.emptying();
+  }
+
+  synchronized void countCompacted(long pages) {
+    compaction.countMoved(pages);
   }
 
   private void requireOpen() {

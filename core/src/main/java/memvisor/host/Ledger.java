@@ -1,6 +1,7 @@
 package memvisor.host;
 
 import java.util.Arrays;
+import java.util.function.IntPredicate;
 import java.util.function.LongSupplier;
 import memvisor.memory.FrameRole;
 
@@ -83,6 +84,33 @@ public final class Ledger {
   /** How many guest frames or tables stand on a frame. */
   public synchronized int referenceCount(long hfn) {
     return referenceCount[(int) hfn];
+  }
+
+  /** Whether nobody owns a frame. */
+  synchronized boolean isFree(int hfn) {
+    return role[hfn] == FrameRole.FREE.ordinal();
+  }
+
+  /**
+   * Counts the frames of {@code [hfn, hfn + count)} that are in use.
+   *
+   * @return -1 if one of them cannot be moved: only a page of a {@code movable} VM can
+   */
+  synchronized int movableFrames(int hfn, int count, IntPredicate movable) {
+    int used = 0;
+    int lastVm = NO_VM;
+    for (int frame = hfn; frame < hfn + count; frame++) {
+      if (role[frame] == FrameRole.FREE.ordinal()) {
+        continue;
+      }
+      boolean known = owner[frame] == lastVm && lastVm != NO_VM;
+      if (role[frame] != FrameRole.GUEST_PAGE.ordinal() || !known && !movable.test(owner[frame])) {
+        return -1;
+      }
+      lastVm = owner[frame];
+      used++;
+    }
+    return used;
   }
 
   /** Nanoseconds since the machine was made. */

@@ -1,7 +1,7 @@
 package memvisor.host;
 
+import java.util.BitSet;
 import memvisor.memory.Backing;
-import memvisor.memory.FrameRole;
 import memvisor.memory.Hva;
 import memvisor.memory.MachineMemory;
 
@@ -12,20 +12,52 @@ final class PageMover {
   private final VmMemory vm;
   private final HostMemory host;
   private final GuestFrames frames;
+  private final FramePlacer placer;
+  private int roundsSeen;
 
-  PageMover(VmMemory vm, HostMemory host, GuestFrames frames) {
+  PageMover(VmMemory vm, HostMemory host, GuestFrames frames, FramePlacer placer) {
     this.vm = vm;
     this.host = host;
     this.frames = frames;
+    this.placer = placer;
   }
 
-  /** Moves a page to a frame nobody can guess; false if it has none of its own or none is free. */
-  boolean scatter(long gfn) {
-    int region = frames.region(gfn);
-    if (region < 0 || !PageEntry.isPrivate(frames.get(region, gfn))) {
-      return false;
+  /** Whether {@link #evacuate} has to look for pages in the way. */
+  boolean isDue() {
+    return host.compactionRounds() != roundsSeen;
+  }
+
+  /** Moves pages out of the blocks that are to become free; the VM stands still. */
+  void evacuate() {
+    roundsSeen = host.compactionRounds();
+    BitSet leaving = host.blocksToEmpty();
+    if (leaving.isEmpty()) {
+      return;
     }
-    long hpa = host.allocateScattered(vm.vmId(), FrameRole.GUEST_PAGE, TransitionReason.MOVED);
+    long[] moved = new long[1];
+    frames.forEach(
+        (region, gfn, entry) -> {
+          int block = (int) (Backing.hpa(entry) >>> 12 + Compaction.ORDER);
+          if (PageEntry.isPrivate(entry)
+              && leaving.get(block)
+              && move(region, gfn, TransitionReason.COMPACTED)) {
+            moved[0]++;
+          }
+        });
+    host.countCompacted(moved[0]);
+  }
+
+  /** Moves a page to another frame; false if it has none of its own or none is free. */
+  boolean move(long gfn) {
+    int region = frames.region(gfn);
+    return region >= 0
+        && PageEntry.isPrivate(frames.get(region, gfn))
+        && move(region, gfn, TransitionReason.MOVED);
+  }
+
+  private boolean move(int region, long gfn, TransitionReason why) {
+    long started = host.ledger().nowNanos();
+    long hpa = placer.takeFrame(why);
     if (hpa < 0) {
       return false;
     }
@@ -35,7 +67,7 @@ final class PageMover {
       long old = frames.get(region, gfn);
       MachineMemory machine = host.machine();
       Hva.copy(machine.hva(Backing.hpa(old)), machine.hva(hpa), PAGE_BYTES);
-      frames.set(region, gfn, Backing.of(hpa, false));
+      vm.publish(region, gfn, Backing.of(hpa, false), why, started);
       host.free(Backing.hpa(old), vm.vmId(), TransitionReason.FREED);
     }
     return true;

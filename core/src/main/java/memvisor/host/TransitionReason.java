@@ -10,6 +10,10 @@ public enum TransitionReason {
   TABLE,
   /** A guest page moved here. */
   MOVED,
+  /** Moved into one block of 2 MiB with its neighbours. */
+  COLLAPSED,
+  /** Moved out of the way, so that a block of 2 MiB becomes free. */
+  COMPACTED,
   /** Merged into the one page of zeroes. */
   ZERO_MERGED,
   /** Read before it was ever written: the one page of zeroes serves. */

@@ -60,6 +60,7 @@ public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
   private volatile @Nullable String failure;
   private volatile @Nullable BalloonControl balloonControl;
   private volatile String trustDomain;
+  private volatile boolean keepsHouse;
   private boolean closed;
 
   VmMemory(HostMemory host, int vmId, GuestMemoryMap map, Placement placement) {
@@ -68,10 +69,10 @@ public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
     this.map = map;
     frames = new GuestFrames(map);
     dirty = new DirtyTracking(this, frames, standstill);
-    large = new LargePages(this, frames);
-    mover = new PageMover(this, host, frames);
     tables = new TableFrames(host, vmId);
     placer = new FramePlacer(host, vmId, map, frames, placement);
+    large = new LargePages(this, host, frames, placer);
+    mover = new PageMover(this, host, frames, placer);
     trustDomain = ownTrustDomain();
     reclaim =
         placement == Placement.CONTIGUOUS
@@ -250,13 +251,45 @@ public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
    * @param nowNanos the VM's clock
    */
   public void housekeep(long nowNanos) {
-    if (reclaim == null) {
-      return;
+    keepsHouse = true;
+    if (reclaim != null) {
+      reclaim.look(nowNanos);
+      if (reclaim.isDue(nowNanos)) {
+        standstill.still(() -> reclaim.housekeep(nowNanos));
+      }
     }
-    reclaim.look(nowNanos);
-    if (reclaim.isDue(nowNanos)) {
-      standstill.still(() -> reclaim.housekeep(nowNanos));
+    if (mover.isDue()) {
+      standstill.still(mover::evacuate);
     }
+    if (large.isDue(nowNanos)) {
+      standstill.still(() -> large.tidy(nowNanos));
+    }
+  }
+
+  /** Whether this VM moves its pages out of the way when it is asked to. */
+  boolean isMovable() {
+    return keepsHouse && slice().isEmpty();
+  }
+
+  /** Has {@link #housekeep} called soon. */
+  void askForHousekeeping() {
+    pressureListener.run();
+  }
+
+  /** The large pages of a VM with {@link Placement#HUGE}. */
+  public LargePageCounters largePages() {
+    return large.counters();
+  }
+
+  /**
+   * Puts every block of 2 MiB whose pages all have frames into frames that one large page can map.
+   *
+   * @return blocks put together; those for which no machine memory was free are left
+   */
+  public long collapseLargePages() {
+    long[] blocks = new long[1];
+    standstill.whileStill(() -> blocks[0] = large.collapseAll());
+    return blocks[0];
   }
 
   /** Scans all pages for equal ones once; pages merged. */
@@ -370,6 +403,20 @@ public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
     return Backing.isPresent(entry) ? withPermission(region, gfn, entry) : Backing.NO_FRAME;
   }
 
+  /** Whether writes to a page need not be noticed by a dirty log. */
+  boolean mayWriteUnseen(long gfn) {
+    return dirty.mayWriteUnseen(gfn);
+  }
+
+  /** Publishes a page's new entry, and why it has it; the lock is held. */
+  void publish(int region, long gfn, long entry, TransitionReason why, long startedNanos) {
+    if (reclaim == null) {
+      frames.set(region, gfn, entry);
+    } else {
+      reclaim.set(region, gfn, entry, why, startedNanos);
+    }
+  }
+
   /** What a technique may know of an entry: the frame, and whether it may be written unseen. */
   long withPermission(int region, long gfn, long entry) {
     boolean writable =
@@ -420,7 +467,7 @@ public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
       throw new IllegalStateException("pages of a partition do not move: gfn=0x%x".formatted(gfn));
     }
     boolean[] moved = new boolean[1];
-    standstill.whileStill(() -> moved[0] = mover.scatter(gfn));
+    standstill.whileStill(() -> moved[0] = mover.move(gfn));
     return moved[0];
   }
 
@@ -432,6 +479,15 @@ public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
   /** Stops recording; pages become writable again as they are next asked for. */
   public void stopDirtyLog() {
     dirty.stop();
+    if (placer.isHuge()) {
+      // What was mapped in small pages for the log's sake comes back large.
+      standstill.whileStill(
+          () ->
+              frames.forEachRam(
+                  0,
+                  Long.MAX_VALUE,
+                  (region, first, end) -> derived.invalidate(first, end - first)));
+    }
   }
 
   /**

@@ -10,7 +10,6 @@ import memvisor.host.policy.PressureMeter;
 import memvisor.host.swap.SwapFailure;
 import memvisor.host.swap.SwapFile;
 import memvisor.memory.Backing;
-import memvisor.memory.FrameRole;
 import memvisor.memory.Hva;
 import memvisor.memory.MachineMemory;
 
@@ -247,7 +246,7 @@ final class VmReclaim {
   }
 
   private long takeFrame(TransitionReason reason) {
-    return host.allocateScattered(vm.vmId(), FrameRole.GUEST_PAGE, reason);
+    return placer.takeFrame(reason);
   }
 
   private long exhausted() {

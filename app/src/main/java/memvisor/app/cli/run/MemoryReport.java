@@ -25,6 +25,12 @@ final class MemoryReport {
       pages.put(state.name(), memory.pages(state));
     }
     root.put("pagesByState", pages);
+    Map<String, Object> unusable = new LinkedHashMap<>();
+    unusable.put("2M", host.freeBlocks().unusable(9));
+    unusable.put("1G", host.freeBlocks().unusable(18));
+    root.put("freeMemoryUnusableFor", unusable);
+    root.put("largePages", memory.largePages());
+    root.put("compaction", host.compactions());
     host.reclaim().ifPresent(reclaim -> addReclaim(root, reclaim, memory));
     return root;
   }

@@ -48,6 +48,15 @@ final class PcOptions {
           "How much of the guest's code is translated to JVM bytecode. Default: ${DEFAULT-VALUE}.")
   private JitMode jit = JitMode.OFF;
 
+  @Option(
+      names = "--code-memory",
+      paramLabel = "SIZE",
+      converter = Quantities.SizeConverter.class,
+      description =
+          "What decoded and translated code may take of this program's memory, about; what was made "
+              + "first is dropped first. Default: 256M.")
+  private long codeMemory = JitOptions.DEFAULT_CODE_MEMORY;
+
   /** {@code configuration} with what was asked for. */
   PcConfiguration apply(PcConfiguration configuration) {
     if (nestedLevels != 4 && nestedLevels != 5) {
@@ -58,12 +67,12 @@ final class PcOptions {
         .withCpu(model().withClock(defaults.tscHz(), defaults.crystalHz()))
         .withHugePages(hugePages)
         .withNested(nestedLevels == 5, npt)
-        .withJit(JitOptions.of(jit));
+        .withJit(jit());
   }
 
   /** {@code configuration} with what was asked for, as far as it means something to a domain. */
   XenConfiguration apply(XenConfiguration configuration) {
-    return configuration.withCpu(model()).withJit(JitOptions.of(jit));
+    return configuration.withCpu(model()).withJit(jit());
   }
 
   /** Refuses what only a PC has. */
@@ -73,6 +82,13 @@ final class PcOptions {
           "--huge-pages, --npt and --nested-levels have no meaning under --mmu direct: its guest maps"
               + " 4 KiB pages, and there are no nested tables");
     }
+  }
+
+  private JitOptions jit() {
+    if (codeMemory < JitOptions.LEAST_CODE_MEMORY) {
+      throw usage("--code-memory is at least 4M");
+    }
+    return JitOptions.of(jit).withCodeMemory(codeMemory);
   }
 
   private CpuModel model() {

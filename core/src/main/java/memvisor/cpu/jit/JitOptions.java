@@ -1,5 +1,7 @@
 package memvisor.cpu.jit;
 
+import memvisor.cpu.x86.CodeLibrary;
+
 /**
  * How the translator works.
  *
@@ -11,6 +13,7 @@ package memvisor.cpu.jit;
  *     methods of more than 8,000 bytes
  * @param maxCodeBytes size of all class files that may be in use at a time; the oldest translations
  *     are dropped beyond it
+ * @param maxOperations decoded operations that may be in use at a time; all are dropped beyond it
  */
 public record JitOptions(
     JitMode mode,
@@ -18,27 +21,77 @@ public record JitOptions(
     long regionThreshold,
     int maxRegionBlocks,
     int maxRegionInstructions,
-    long maxCodeBytes) {
+    long maxCodeBytes,
+    long maxOperations) {
+  /*
+   * What memory goes into, as measured with a guest of small functions: half of it for decoded
+   * code, at 64 bytes of heap an operation; half for translated code, where a byte of class file
+   * costs four of metaspace and code cache.
+   */
+  private static final int BYTES_PER_CLASS_BYTE = 2 * 4;
+  private static final int BYTES_PER_OPERATION = 2 * 64;
+
+  /** Memory for code by default, in bytes. */
+  public static final long DEFAULT_CODE_MEMORY = 256L << 20;
+
+  /** Less does not hold what a kernel executes all the time. */
+  public static final long LEAST_CODE_MEMORY = 4L << 20;
+
   /** What measurements on the Linux boot suggest. */
   public static JitOptions of(JitMode mode) {
-    return new JitOptions(mode, 2000, 400_000, 16, 64, 64L << 20);
+    return new JitOptions(mode, 2000, 400_000, 16, 64, 0, 0).withCodeMemory(DEFAULT_CODE_MEMORY);
+  }
+
+  /** A library for processors with these options, as large as each of them may become. */
+  public CodeLibrary newLibrary() {
+    return new CodeLibrary(maxOperations, maxCodeBytes);
+  }
+
+  /** The same with as much memory for decoded and translated code, in bytes. */
+  public JitOptions withCodeMemory(long bytes) {
+    return new JitOptions(
+        mode,
+        threshold,
+        regionThreshold,
+        maxRegionBlocks,
+        maxRegionInstructions,
+        bytes / BYTES_PER_CLASS_BYTE,
+        bytes / BYTES_PER_OPERATION);
   }
 
   /** The same with another threshold. */
   public JitOptions withThreshold(int newThreshold) {
     return new JitOptions(
-        mode, newThreshold, regionThreshold, maxRegionBlocks, maxRegionInstructions, maxCodeBytes);
+        mode,
+        newThreshold,
+        regionThreshold,
+        maxRegionBlocks,
+        maxRegionInstructions,
+        maxCodeBytes,
+        maxOperations);
   }
 
   /** The same with another bound on the code in use. */
   public JitOptions withMaxCodeBytes(long newMaxCodeBytes) {
     return new JitOptions(
-        mode, threshold, regionThreshold, maxRegionBlocks, maxRegionInstructions, newMaxCodeBytes);
+        mode,
+        threshold,
+        regionThreshold,
+        maxRegionBlocks,
+        maxRegionInstructions,
+        newMaxCodeBytes,
+        maxOperations);
   }
 
   /** The same with another threshold for regions. */
   public JitOptions withRegionThreshold(long newRegionThreshold) {
     return new JitOptions(
-        mode, threshold, newRegionThreshold, maxRegionBlocks, maxRegionInstructions, maxCodeBytes);
+        mode,
+        threshold,
+        newRegionThreshold,
+        maxRegionBlocks,
+        maxRegionInstructions,
+        maxCodeBytes,
+        maxOperations);
   }
 }

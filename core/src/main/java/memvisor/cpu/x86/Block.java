@@ -1,6 +1,7 @@
 package memvisor.cpu.x86;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -131,13 +132,20 @@ final class Block {
       translations.getLast().drop();
     }
     for (int i = 0; i < ops.length; i++) {
-      ops[i] = new Stale(ops[i].offset);
+      ops[i] = Stale.AT[ops[i].offset];
     }
   }
 
   /** Stands where an operation was whose code is no longer there. */
   private static final class Stale extends MicroOp {
-    Stale(int offset) {
+    /** By offset. */
+    private static final Stale[] AT = new Stale[MAX_BYTES];
+
+    static {
+      Arrays.setAll(AT, Stale::new);
+    }
+
+    private Stale(int offset) {
       super(offset, 0);
     }
 

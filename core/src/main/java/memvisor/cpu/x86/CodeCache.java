@@ -19,6 +19,9 @@ final class CodeCache {
   private static final int GRANULES = 64;
   private static final int PAGE = 4096;
 
+  /** Four times what a boot of Linux decodes. An operation takes about 64 bytes of heap. */
+  static final long DEFAULT_OPERATIONS = 2_000_000;
+
   /** The blocks of one frame. */
   private static final class Frame {
     /** Granules that hold a byte of a block. */
@@ -31,6 +34,12 @@ final class CodeCache {
   private final @Nullable Frame[][] chunks;
   private long blocks;
 
+  /** Operations of the blocks held now, and how many may be held before all are dropped. */
+  private long operations;
+
+  private long maxOperations = DEFAULT_OPERATIONS;
+  private long flushes;
+
   CodeCache(MachineMemory machine) {
     int frames = Math.toIntExact(machine.sizeBytes() >>> 12);
     chunks = new @Nullable Frame[(frames >>> CHUNK_LOG2) + 1][];
@@ -39,6 +48,43 @@ final class CodeCache {
   /** Blocks held now. */
   long blocks() {
     return blocks;
+  }
+
+  /** Blocks that end in the frame around {@code hpa}, having started in another. */
+  int crossingBlocks(long hpa) {
+    int count = 0;
+    Frame frame = frame(hpa);
+    for (Block b = frame == null ? null : frame.crossingInto; b != null; b = b.nextCrossing) {
+      count++;
+    }
+    return count;
+  }
+
+  void setMaxOperations(long limit) {
+    maxOperations = limit;
+  }
+
+  /** How often all blocks were dropped because there were too many. */
+  long flushes() {
+    return flushes;
+  }
+
+  /**
+   * Drops all blocks if there are more than allowed; true if so. Only where no block is running.
+   * All at once, because what is needed is decoded, or found in the library, again soon.
+   */
+  boolean flushIfFull() {
+    if (operations <= maxOperations) {
+      return false;
+    }
+    for (int chunk = 0; chunk < chunks.length; chunk++) {
+      if (chunks[chunk] != null) {
+        written((long) chunk << 12 + CHUNK_LOG2, (long) PAGE << CHUNK_LOG2);
+        chunks[chunk] = null;
+      }
+    }
+    flushes++;
+    return true;
   }
 
   /** Whether any byte of the frame around {@code hpa} is decoded. */
@@ -76,7 +122,22 @@ final class CodeCache {
     }
     frame.granules |= covered(block);
     blocks++;
+    operations += block.ops.length;
     return fresh;
+  }
+
+  /** The caller sweeps the frame that it was found in. */
+  private void drop(Block block) {
+    block.drop();
+    blocks--;
+    operations -= block.ops.length;
+  }
+
+  private void sweepAt(long hpa) {
+    Frame frame = frame(hpa);
+    if (frame != null) {
+      sweep(frame);
+    }
   }
 
   /** Drops exactly the blocks that overlap {@code [hpa, hpa + lengthBytes)}. */
@@ -102,20 +163,18 @@ final class CodeCache {
       for (Block block = frame.starting[granule]; block != null; block = block.nextInGranule) {
         long start = block.hpa - page;
         if (start < to && start + block.length > from) {
-          block.drop();
-          blocks--;
+          drop(block);
+          if (block.crossesPage()) {
+            sweepAt(block.secondHpa);
+          }
         }
       }
     }
     if (from < MicroOp.MAX_LENGTH) {
       for (Block block = frame.crossingInto; block != null; block = block.nextCrossing) {
         if (!block.dropped) {
-          block.drop();
-          blocks--;
-          Frame other = frame(block.hpa);
-          if (other != null) {
-            sweep(other);
-          }
+          drop(block);
+          sweepAt(block.hpa);
         }
       }
     }

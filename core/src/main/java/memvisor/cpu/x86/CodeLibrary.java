@@ -13,11 +13,8 @@ import org.jspecify.annotations.Nullable;
  * <p>Bounded: what was not asked for lately is forgotten. Processors keep what they run.
  */
 public final class CodeLibrary {
-  /** Operations kept; a Linux boot decodes half a million. */
-  private static final long MAX_OPERATIONS = 2_000_000;
-
-  /** Bytes of class files kept. */
-  private static final long MAX_CLASS_BYTES = 64L << 20;
+  /** Class files of five Linux boots. */
+  private static final long DEFAULT_CLASS_BYTES = 32L << 20;
 
   /**
    * What the hash covers: more than a usual beginning of functions, which saves six registers. Code
@@ -28,10 +25,24 @@ public final class CodeLibrary {
   /** Codes with the same beginning that are kept. */
   private static final int MAX_BUCKET = 8;
 
-  private final Generations<Long, DecodedCode[]> codes =
-      new Generations<>(MAX_OPERATIONS, CodeLibrary::operations);
-  private final Generations<TranslatedClass, TranslatedClass> classes =
-      new Generations<>(MAX_CLASS_BYTES, translated -> translated.sizeBytes);
+  private final Generations<Long, DecodedCode[]> codes;
+  private final Generations<TranslatedClass, TranslatedClass> classes;
+
+  /** A library with the bounds that a processor has by default. */
+  public CodeLibrary() {
+    this(CodeCache.DEFAULT_OPERATIONS, DEFAULT_CLASS_BYTES);
+  }
+
+  /**
+   * A library with bounds.
+   *
+   * @param maxOperations decoded operations kept, of about 64 bytes of heap each
+   * @param maxClassBytes size of the class files kept
+   */
+  public CodeLibrary(long maxOperations, long maxClassBytes) {
+    codes = new Generations<>(maxOperations, CodeLibrary::operations);
+    classes = new Generations<>(maxClassBytes, translated -> translated.sizeBytes);
+  }
 
   private static long operations(DecodedCode[] bucket) {
     long sum = 0;

@@ -412,6 +412,9 @@ final class Interpreter {
   }
 
   private @Nullable Block decode(long hpa) {
+    if (c.code.flushIfFull()) {
+      jumps.flushBlocks();
+    }
     Block block = source.blockAt(hpa, mode);
     if (block == null) {
       long second = fetch((linear(c.rip) | 0xFFF) + 1);

@@ -236,6 +236,16 @@ public final class Vcpu implements TranslationListener {
     library = shared;
   }
 
+  /** Bounds the operations that are kept decoded; all are dropped beyond it. */
+  public void setMaxDecodedOperations(long limit) {
+    code.setMaxOperations(limit);
+  }
+
+  /** How often that happened. */
+  public long codeFlushes() {
+    return code.flushes();
+  }
+
   CodeLibrary library() {
     return library;
   }

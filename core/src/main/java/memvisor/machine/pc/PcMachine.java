@@ -117,6 +117,7 @@ public final class PcMachine implements VirtualMachine {
     vcpu = new Vcpu(host.machine(), unit, monitor);
     clock.attach(vcpu::instructions);
     vcpu.setModel(configuration.cpu());
+    vcpu.setMaxDecodedOperations(configuration.jit().maxOperations());
     vcpu.setIntercepts(technique.intercepts());
     translator = new JitTranslator(configuration.jit());
     if (configuration.jit().mode() != JitMode.OFF) {
@@ -207,7 +208,7 @@ public final class PcMachine implements VirtualMachine {
    */
   @Override
   public RunOutcome run(long maxInstructions, long maxNanos) {
-    vcpu.setLibrary(memory.common(CodeLibrary.class, CodeLibrary::new));
+    vcpu.setLibrary(memory.common(CodeLibrary.class, configuration.jit()::newLibrary));
     return loop.run(maxInstructions, maxNanos);
   }
 

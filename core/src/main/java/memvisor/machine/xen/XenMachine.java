@@ -104,6 +104,7 @@ public final class XenMachine implements VirtualMachine {
     domain.attach();
     clock.attach(vcpu::instructions);
     vcpu.setModel(configuration.cpu());
+    vcpu.setMaxDecodedOperations(configuration.jit().maxOperations());
     vcpu.setIntercepts(technique.intercepts());
     unit.setListener(vcpu);
     if (configuration.jit().mode() != JitMode.OFF) {
@@ -191,7 +192,7 @@ public final class XenMachine implements VirtualMachine {
    */
   @Override
   public RunOutcome run(long maxInstructions, long maxNanos) {
-    vcpu.setLibrary(memory.common(CodeLibrary.class, CodeLibrary::new));
+    vcpu.setLibrary(memory.common(CodeLibrary.class, configuration.jit()::newLibrary));
     return loop.run(maxInstructions, maxNanos);
   }
 

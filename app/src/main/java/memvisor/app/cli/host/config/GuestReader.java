@@ -101,13 +101,23 @@ final class GuestReader {
             .withHugePages(vm.flag("huge-pages").orElse(false))
             .withNested(
                 vm.number("nested-levels", 4, 5).orElse(4L) == 5, vm.flag("npt").orElse(false))
-            .withJit(JitOptions.of(vm.converted("jit", GuestReader::jit).orElse(JitMode.OFF)));
+            .withJit(
+                JitOptions.of(vm.converted("jit", GuestReader::jit).orElse(JitMode.OFF))
+                    .withCodeMemory(codeMemory(vm)));
     try {
       return machine.withDevices(devices(vm, number));
     } catch (IllegalArgumentException impossible) {
       throw vm.error(
           vm.has("balloon") ? "balloon" : "disks", String.valueOf(impossible.getMessage()));
     }
+  }
+
+  private static long codeMemory(Section vm) {
+    long bytes = vm.size("code-memory").orElse(JitOptions.DEFAULT_CODE_MEMORY);
+    if (bytes < JitOptions.LEAST_CODE_MEMORY) {
+      throw vm.error("code-memory", "memory for decoded and translated code is at least 4M");
+    }
+    return bytes;
   }
 
   private static TechniqueKind technique(String word) {

@@ -2,6 +2,7 @@
 @org.jspecify.annotations.NullMarked
 module memvisor.app {
   requires static org.jspecify;
+  requires java.management;
   requires memvisor.core;
   requires info.picocli;
   requires tools.jackson.core;

@@ -172,6 +172,11 @@ public final class HostMemory implements AutoCloseable {
     return kind.cast(domain.computeIfAbsent(kind, k -> maker.get()));
   }
 
+  /** Number of VMs that have memory now. */
+  public synchronized int vmCount() {
+    return vms.size();
+  }
+
   private synchronized int nextVmId() {
     return ++lastVmId;
   }

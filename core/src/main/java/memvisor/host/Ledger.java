@@ -114,7 +114,7 @@ public final class Ledger {
   }
 
   /** Nanoseconds since the machine was made. */
-  long nowNanos() {
+  public long nowNanos() {
     return clock.getAsLong();
   }
 
@@ -178,6 +178,11 @@ public final class Ledger {
   /** Frames of one VM by role. */
   public synchronized FrameCounts usage(int vmId) {
     return new FrameCounts(counts(vmId));
+  }
+
+  /** Bytes of the Java heap that the ledger takes. */
+  public long heapBytes() {
+    return (long) owner.length * (2 * Integer.BYTES + Long.BYTES + 2);
   }
 
   /** Number of frames of the machine. */

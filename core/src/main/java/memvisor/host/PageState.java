@@ -17,5 +17,10 @@ public enum PageState {
   /** Compressed in machine memory. */
   COMPRESSED,
   /** In the swap file. */
-  SWAPPED
+  SWAPPED;
+
+  /** Whether the page has contents, but no frame that holds them as they are. */
+  public boolean isKeptElsewhere() {
+    return this == SAME_FILLED || this == COMPRESSED || this == SWAPPED;
+  }
 }

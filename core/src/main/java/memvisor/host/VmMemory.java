@@ -58,6 +58,7 @@ public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
   private volatile DerivedMappings derived = NOTHING_DERIVED;
   private volatile Runnable pressureListener = () -> {};
   private volatile @Nullable String failure;
+  private volatile boolean starved;
   private volatile @Nullable BalloonControl balloonControl;
   private volatile String trustDomain;
   private volatile boolean keepsHouse;
@@ -177,10 +178,33 @@ public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
 
   /** Records why a page cannot be provided; 0, the entry of no page. */
   synchronized long fail(String reason) {
-    if (failure == null) {
+    if (failure == null || starved) {
       failure = reason;
+      starved = false;
     }
     return 0;
+  }
+
+  /** Records that there was no frame, which may be different later; 0, the entry of no page. */
+  synchronized long starve(String reason) {
+    if (failure == null) {
+      failure = reason;
+      starved = true;
+    }
+    return 0;
+  }
+
+  /** Whether {@link #failure} is only that no frame was free. */
+  public boolean isStarved() {
+    return starved;
+  }
+
+  /** Forgets that no frame was free, for another try. */
+  public synchronized void forgetStarvation() {
+    if (starved) {
+      starved = false;
+      failure = null;
+    }
   }
 
   /** Number of guest pages in a state. */
@@ -242,6 +266,17 @@ public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
         reclaim == null ? TransitionReason.INITIAL : reclaim.history().reason(region, gfn);
     long time = reclaim == null ? 0 : reclaim.history().timeNanos(region, gfn);
     return new PageRecord(gfn, PageEntry.state(entry), hfn, reason, time);
+  }
+
+  /** Counts all pages; takes a millisecond or so per GiB of guest memory. */
+  public synchronized PageCensus census() {
+    return PageCensus.of(this, host, frames);
+  }
+
+  /** Bytes of the Java heap that the bookkeeping for this VM's pages takes. */
+  public long mapBytes() {
+    long pages = map.sizeBytes() / PAGE_BYTES;
+    return pages * (Long.BYTES + (reclaim == null ? 0 : VmReclaim.BYTES_PER_PAGE));
   }
 
   /**
@@ -441,7 +476,7 @@ public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
     requireOpen();
     long hpa = tables.allocate(role);
     if (hpa < 0 && reclaim != null) {
-      fail(reclaim.shared().exhausted());
+      starve(reclaim.shared().exhausted());
     }
     tellIfLow();
     return hpa;

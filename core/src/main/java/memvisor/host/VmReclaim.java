@@ -21,6 +21,9 @@ import memvisor.memory.MachineMemory;
  * Entries change under the VM's lock.
  */
 final class VmReclaim {
+  /** Heap per guest page: reason and time, the last hash, the age. */
+  static final int BYTES_PER_PAGE = 1 + Long.BYTES + Integer.BYTES + 1;
+
   private static final int PAGE_BYTES = 4096;
 
   private final VmMemory vm;
@@ -250,7 +253,7 @@ final class VmReclaim {
   }
 
   private long exhausted() {
-    return vm.fail(reclaim.exhausted());
+    return vm.starve(reclaim.exhausted());
   }
 
   /** Has everything derived from some pages, ascending, dropped: run by run; VM still. */

@@ -56,6 +56,7 @@ public final class RunLoop {
   private long idleNanos;
   private long pausedNanos;
   private long housekeepingNanos;
+  private long starvedNanos;
 
   /**
    * Where the thread that runs a machine spent its time, in nanoseconds of wall time since the loop
@@ -64,8 +65,9 @@ public final class RunLoop {
    * @param idle the guest had nothing to do
    * @param paused the guest was held
    * @param housekeeping memory was looked after between slices
+   * @param starved the guest waited for a frame while none was free
    */
-  public record Times(long idle, long paused, long housekeeping) {}
+  public record Times(long idle, long paused, long housekeeping, long starved) {}
 
   /** A loop around one machine. */
   public RunLoop(Slices machine, MachineClock clock) {
@@ -149,9 +151,14 @@ public final class RunLoop {
     return System.nanoTime() - before;
   }
 
+  /** Waits for others to give memory back. */
+  public void starve(long nanos) {
+    starvedNanos += sleep(nanos, () -> false);
+  }
+
   /** Where time went so far; on the thread that runs the machine, or while nobody does. */
   public Times times() {
-    return new Times(idleNanos, pausedNanos, housekeepingNanos);
+    return new Times(idleNanos, pausedNanos, housekeepingNanos, starvedNanos);
   }
 
   /** Brings the running thread to the next block boundary; from any thread. */

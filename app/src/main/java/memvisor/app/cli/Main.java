@@ -27,6 +27,11 @@ import picocli.CommandLine.Spec;
       VmCommands.Stop.class,
       VmCommands.Pause.class,
       VmCommands.Resume.class,
+      HostQueries.Balloon.class,
+      HostQueries.Ledger.class,
+      HostQueries.Stat.class,
+      HostQueries.Explain.class,
+      HostQueries.WhySlow.class,
       GuestCommand.class,
       CompletionCommand.class,
       HelpCommand.class

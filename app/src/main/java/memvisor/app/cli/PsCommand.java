@@ -1,11 +1,7 @@
 package memvisor.app.cli;
 
-import java.util.concurrent.Callable;
 import memvisor.app.cli.host.Asking;
 import picocli.CommandLine.Command;
-import picocli.CommandLine.Mixin;
-import picocli.CommandLine.Model.CommandSpec;
-import picocli.CommandLine.Spec;
 
 /** {@code memvisor ps}: the VMs of a running host. */
 @Command(
@@ -23,14 +19,9 @@ import picocli.CommandLine.Spec;
       "  memvisor ps",
       "  memvisor ps --socket /tmp/other.sock --json",
     })
-final class PsCommand implements Callable<Integer> {
-  @Spec private CommandSpec spec = CommandSpec.create();
-  @Mixin private SocketOptions host = new SocketOptions();
-
+final class PsCommand extends HostQueries.Query {
   @Override
-  public Integer call() {
-    spec.commandLine().getOut().print(new Asking(host.path(), host.json()).ps());
-    spec.commandLine().getOut().flush();
-    return 0;
+  String ask(Asking asking) {
+    return asking.ps();
   }
 }

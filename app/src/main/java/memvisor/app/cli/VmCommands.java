@@ -1,34 +1,25 @@
 package memvisor.app.cli;
 
 import java.time.Duration;
-import java.util.concurrent.Callable;
 import memvisor.app.cli.host.Asking;
 import picocli.CommandLine.Command;
-import picocli.CommandLine.Mixin;
-import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
-import picocli.CommandLine.Spec;
 
 /** The commands that change what one VM of a running host does. */
 final class VmCommands {
   private VmCommands() {}
 
   /** A command about one VM. */
-  abstract static class OfOneVm implements Callable<Integer> {
-    @Spec private CommandSpec spec = CommandSpec.create();
-    @Mixin private SocketOptions host = new SocketOptions();
-
+  abstract static class OfOneVm extends HostQueries.Query {
     @Parameters(paramLabel = "VM", description = "The VM's name, as memvisor ps lists it.")
     private String vm = "";
 
     abstract String ask(Asking asking, String vmName);
 
     @Override
-    public Integer call() {
-      spec.commandLine().getOut().print(ask(new Asking(host.path(), host.json()), vm));
-      spec.commandLine().getOut().flush();
-      return 0;
+    String ask(Asking asking) {
+      return ask(asking, vm);
     }
   }
 

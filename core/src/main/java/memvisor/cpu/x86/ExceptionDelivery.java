@@ -39,6 +39,9 @@ final class ExceptionDelivery {
   private long code;
   private int newCpl;
 
+  /** The processor failed in the middle of the delivery: it is still to be done. */
+  private boolean undelivered;
+
   ExceptionDelivery(Vcpu c) {
     this.c = c;
   }
@@ -83,6 +86,14 @@ final class ExceptionDelivery {
     return d.attempt() ? MicroOp.BRANCH : MicroOp.FAULT;
   }
 
+  /** Delivers the event, if there is one, that a failure of the processor kept from its handler. */
+  void redeliver() {
+    if (undelivered) {
+      undelivered = false;
+      deliver(vector, source, errorCode);
+    }
+  }
+
   // ---- the chain of faults -----------------------------------------------------------------
 
   private void deliver(int firstVector, int firstSource, int firstCode) {
@@ -96,7 +107,11 @@ final class ExceptionDelivery {
     begin(firstVector, firstSource, firstCode);
     for (int attempts = 0; attempts < MAX_NESTING; attempts++) {
       c.fault = 0;
-      if (attempt() || c.fault == Vcpu.FAILED) {
+      if (attempt()) {
+        return;
+      }
+      if (c.fault == Vcpu.FAILED) {
+        undelivered = true;
         return;
       }
       int second = c.fault - 1;

@@ -508,6 +508,17 @@ public final class Vcpu implements TranslationListener {
     fault = FAILED;
   }
 
+  /**
+   * Goes on after a failure whose cause is gone: the instruction that failed, which changed nothing,
+   * is executed again, and an event whose delivery failed is delivered.
+   */
+  public void recover() {
+    failure = null;
+    fault = 0;
+    exceptions.redeliver();
+    updateAttention();
+  }
+
   /** Why {@link #run} ended with {@link RunExit#FAILED}; null otherwise. */
   public @Nullable String failure() {
     return failure;

@@ -131,6 +131,11 @@ public final class CompressedPool {
     return codec.decompress(machine.hva(handle), length, checksum, targetHva);
   }
 
+  /** Bytes that a page takes in the pool. */
+  public synchronized int lengthBytes(long handle) {
+    return frame(handle).length[chunk(handle)];
+  }
+
   /** Forgets a page; a frame that holds no other is given back. */
   public synchronized void free(long handle) {
     Frame frame = frame(handle);

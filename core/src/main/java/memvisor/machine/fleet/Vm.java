@@ -7,7 +7,8 @@ import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.locks.Lock;
 import java.util.function.Function;
-import memvisor.host.HostMemory;
+import memvisor.host.Overcommit;
+import memvisor.host.policy.VmTerms;
 import memvisor.machine.MachineEndedException;
 import memvisor.machine.pc.PcMachine;
 import org.jspecify.annotations.Nullable;
@@ -22,7 +23,7 @@ public final class Vm {
 
   private static final long HISTORY_NANOS = 1_000_000_000L;
 
-  private final HostMemory host;
+  private final VmHost host;
   private final Lock changes;
   private final VmSpec spec;
   private final ConsoleLog console = new ConsoleLog();
@@ -32,8 +33,9 @@ public final class Vm {
   private @Nullable VmThread thread;
   private @Nullable VmEnd end;
   private int starts;
+  private boolean booted;
 
-  Vm(HostMemory host, Lock changes, VmSpec spec) {
+  Vm(VmHost host, Lock changes, VmSpec spec) {
     this.host = host;
     this.changes = changes;
     this.spec = spec;
@@ -83,6 +85,7 @@ public final class Vm {
     starts++;
     state = VmState.STARTING;
     end = null;
+    booted = false;
     history.clear();
     thread = new VmThread(this, host, changes);
     thread.start();
@@ -97,7 +100,7 @@ public final class Vm {
     while (state == VmState.STARTING) {
       wait();
     }
-    if (state == VmState.CRASHED && end != null) {
+    if (!booted && end != null) {
       throw new VmException("%s did not start: %s".formatted(name(), end.sentence()));
     }
   }
@@ -164,6 +167,29 @@ public final class Vm {
     move(VmState.PAUSED, VmState.RUNNING);
   }
 
+  /**
+   * Leaves the guest that much memory, until it ends: the rest is asked of its balloon, and kept
+   * there. Returns at once; the guest's driver takes its time.
+   *
+   * @throws VmException if it is not running, or has no balloon
+   * @throws IllegalArgumentException if that is less than its floor or more than it has; the message
+   *     is for the user
+   */
+  public void resize(long leftBytes) {
+    VmTerms terms = spec.terms().withLimitPages(leftBytes >>> 12);
+    PcMachine on = running();
+    if (on.balloon().isEmpty()) {
+      throw new VmException(
+          "%s has no balloon: give it one with balloon: true in the host's file".formatted(name()));
+    }
+    Optional<Overcommit> policy = host.policy();
+    if (policy.isPresent()) {
+      policy.get().manage(on.memory(), terms);
+    } else {
+      on.balloon().get().setTargetPages(terms.promisedPages() - terms.limitPages());
+    }
+  }
+
   private synchronized void move(VmState from, VmState to) {
     if (state == from) {
       state = to;
@@ -228,6 +254,7 @@ public final class Vm {
 
   synchronized void built(PcMachine newMachine) {
     machine = newMachine;
+    booted = true;
     state = VmState.RUNNING;
     notifyAll();
   }

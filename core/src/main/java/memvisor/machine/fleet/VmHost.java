@@ -6,7 +6,14 @@ import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.locks.ReadWriteLock;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
+import java.util.function.Supplier;
 import memvisor.host.HostMemory;
+import memvisor.host.HostReclaim;
+import memvisor.host.Ledger;
+import memvisor.host.Overcommit;
+import memvisor.host.policy.Admission;
+import memvisor.host.policy.VmTerms;
+import memvisor.machine.pc.PcMachine;
 
 /**
  * A machine memory and the VMs on it.
@@ -31,9 +38,13 @@ public final class VmHost implements AutoCloseable {
   private final List<Vm> vms = new ArrayList<>();
   // Write: an audit. Read: a VM that gets its memory or gives it back, which takes many steps.
   private final ReadWriteLock changes = new ReentrantReadWriteLock();
+  private final Object admission = new Object();
   private boolean closed;
 
-  /** A host on {@code memory}, which it closes at its end. */
+  /**
+   * A host on {@code memory}, which it closes at its end. If memory is reclaimed there and a policy
+   * shares it out, that policy judges each VM that is to start, and manages it.
+   */
   public VmHost(HostMemory memory) {
     this.memory = memory;
   }
@@ -55,7 +66,7 @@ public final class VmHost implements AutoCloseable {
     if (find(spec.name()).isPresent()) {
       throw new VmException("there are two VMs called " + spec.name());
     }
-    Vm vm = new Vm(memory, changes.readLock(), spec);
+    Vm vm = new Vm(this, changes.readLock(), spec);
     vms.add(vm);
     return vm;
   }
@@ -110,6 +121,38 @@ public final class VmHost implements AutoCloseable {
    */
   public void audit() {
     whileAllStandStill(memory::audit);
+  }
+
+  /** What shares the machine among the VMs, if anything does. */
+  public Optional<Overcommit> policy() {
+    return memory.reclaim().flatMap(HostReclaim::overcommit);
+  }
+
+  /** What a VM is called that the ledger knows by a number. */
+  public String nameOf(int vmId) {
+    return vms().stream()
+        .filter(vm -> vm.vmId().equals(Optional.of(vmId)))
+        .map(Vm::name)
+        .findFirst()
+        .orElse(vmId == Ledger.NO_VM ? "the machine" : "vm " + vmId);
+  }
+
+  /**
+   * Has a VM admitted by the policy, built, and managed: one after the other, since each changes
+   * what the next can be promised.
+   *
+   * @throws VmException if it cannot be promised what its terms say
+   */
+  PcMachine admit(VmTerms terms, Supplier<PcMachine> builder) {
+    synchronized (admission) {
+      Optional<Overcommit> policy = policy();
+      if (policy.isPresent() && policy.get().admit(terms) instanceof Admission.Refused refused) {
+        throw new VmException(refused.reason());
+      }
+      PcMachine machine = builder.get();
+      policy.ifPresent(on -> on.manage(machine.memory(), terms));
+      return machine;
+    }
   }
 
   /** Switches every VM off, waits for them, and gives the machine memory back. */

@@ -2,6 +2,8 @@ package memvisor.machine.fleet;
 
 import java.util.Arrays;
 import java.util.Map;
+import java.util.Optional;
+import memvisor.device.virtio.BalloonStatistics;
 import memvisor.host.FrameCounts;
 import memvisor.host.PageState;
 import memvisor.host.TransitionCost;
@@ -26,6 +28,7 @@ import memvisor.mmu.TechniqueStatistics;
  * @param frames host frames that are its own, by role
  * @param workingSetPages pages accessed in the last sweep of the reclaim clock
  * @param technique what the technique counted
+ * @param balloon what the guest last said of its memory, if it has a balloon
  */
 public record VmSample(
     long nanos,
@@ -38,7 +41,8 @@ public record VmSample(
     Map<PageState, Long> pages,
     FrameCounts frames,
     long workingSetPages,
-    TechniqueStatistics technique) {
+    TechniqueStatistics technique,
+    Optional<BalloonStatistics> balloon) {
 
   /** Taken on the machine's thread, between runs. */
   static VmSample of(PcMachine machine, long startedNanos, long cpuNanos) {
@@ -54,7 +58,8 @@ public record VmSample(
         pages(machine),
         machine.memory().usage(),
         machine.memory().workingSetPages(),
-        machine.technique().statistics());
+        machine.statistics(),
+        machine.balloon().map(balloon -> balloon.state().statistics()));
   }
 
   private static Map<PageState, Long> pages(PcMachine machine) {

@@ -2,6 +2,7 @@ package memvisor.machine.fleet;
 
 import java.util.Optional;
 import memvisor.boot.BootRequest;
+import memvisor.host.policy.VmTerms;
 import memvisor.machine.pc.PcConfiguration;
 
 /**
@@ -23,9 +24,6 @@ public record VmSpec(
     int shares,
     long floorBytes,
     boolean restart) {
-  /** The weight of a VM that was given none. */
-  public static final int DEFAULT_SHARES = 1000;
-
   private static final int LONGEST_NAME = 64;
 
   /** Checks name, shares and floor; messages are for the user. */
@@ -36,19 +34,23 @@ public record VmSpec(
                   + " and '_', %d in all at most")
               .formatted(name, LONGEST_NAME));
     }
-    if (shares < 1) {
-      throw new IllegalArgumentException("shares are 1 or more, not " + shares);
-    }
-    if (floorBytes < 0 || floorBytes > configuration.memoryBytes()) {
-      throw new IllegalArgumentException(
-          "the floor of %s is between 0 and its memory of %d bytes, not %d"
-              .formatted(name, configuration.memoryBytes(), floorBytes));
-    }
+    terms(name, configuration, shares, floorBytes);
+  }
+
+  private static VmTerms terms(
+      String name, PcConfiguration configuration, int shares, long floorBytes) {
+    long promised = configuration.memoryBytes() >>> 12;
+    return VmTerms.of(name, promised).withShares(shares).withFloorPages(floorBytes >>> 12);
+  }
+
+  /** What it is promised, in the policy's words. */
+  VmTerms terms() {
+    return terms(name, configuration, shares, floorBytes);
   }
 
   /** A VM with defaults for all but these: no sharing, no floor, no restart. */
   public static VmSpec of(String name, PcConfiguration configuration, BootRequest request) {
-    return new VmSpec(name, configuration, request, Optional.empty(), DEFAULT_SHARES, 0, false);
+    return new VmSpec(name, configuration, request, Optional.empty(), VmTerms.DEFAULT_SHARES, 0, false);
   }
 
   /** The same in a trust domain. */

@@ -5,7 +5,6 @@ import java.lang.management.ThreadMXBean;
 import java.util.Optional;
 import java.util.concurrent.locks.Lock;
 import memvisor.boot.BootException;
-import memvisor.host.HostMemory;
 import memvisor.host.HostMemoryException;
 import memvisor.machine.ClockMode;
 import memvisor.machine.ConsoleLines;
@@ -24,7 +23,7 @@ final class VmThread {
   private static final ThreadMXBean THREADS = ManagementFactory.getThreadMXBean();
 
   private final Vm vm;
-  private final HostMemory host;
+  private final VmHost host;
   private final Lock changes;
   private final Thread thread;
   private volatile boolean stopRequested;
@@ -34,7 +33,7 @@ final class VmThread {
    *
    * @param changes held while the VM gets its memory and gives it back
    */
-  VmThread(Vm vm, HostMemory host, Lock changes) {
+  VmThread(Vm vm, VmHost host, Lock changes) {
     this.vm = vm;
     this.host = host;
     this.changes = changes;
@@ -67,6 +66,8 @@ final class VmThread {
   private Optional<VmEnd> attempt() {
     try {
       return life();
+    } catch (VmException refused) {
+      return Optional.of(VmEnd.inOrder(String.valueOf(refused.getMessage())));
     } catch (HostMemoryException | BootException | IllegalArgumentException impossible) {
       return Optional.of(VmEnd.crash(String.valueOf(impossible.getMessage()), ""));
     } catch (OutOfMemoryError full) {
@@ -107,15 +108,7 @@ final class VmThread {
   }
 
   private PcMachine booted(ConsoleLines lines) {
-    PcMachine machine =
-        PcMachine.create(
-            configuration(),
-            host,
-            value -> {
-              vm.console().accept(value);
-              lines.accept(value);
-            },
-            value -> {});
+    PcMachine machine = host.admit(vm.spec().terms(), () -> create(lines));
     try {
       vm.spec().trustDomain().ifPresent(machine.memory()::joinTrustDomain);
       machine.boot(vm.spec().request());
@@ -124,6 +117,17 @@ final class VmThread {
       machine.close();
       throw failure;
     }
+  }
+
+  private PcMachine create(ConsoleLines lines) {
+    return PcMachine.create(
+        configuration(),
+        host.memory(),
+        value -> {
+          vm.console().accept(value);
+          lines.accept(value);
+        },
+        value -> {});
   }
 
   /** Does what no audit of the host may find half done. */
@@ -181,9 +185,6 @@ final class VmThread {
   }
 
   private static Optional<VmEnd> crash(PcMachine machine, String sentence) {
-    StringBuilder text = new StringBuilder(machine.registers().describe());
-    text.append("\nlast exits:\n");
-    machine.exits().last().forEach(exit -> text.append("  ").append(exit).append('\n'));
-    return Optional.of(VmEnd.crash(sentence, text.toString()));
+    return Optional.of(VmEnd.crash(sentence, machine.postMortem()));
   }
 }

@@ -2,7 +2,10 @@ package memvisor.machine.inspect;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
+import memvisor.host.TransitionCost;
+import memvisor.host.TransitionReason;
 import memvisor.machine.TechniqueKind;
 import memvisor.mmu.DerivedEntry;
 import memvisor.paging.PagingFormat;
@@ -12,6 +15,7 @@ import memvisor.paging.Translation;
 import memvisor.paging.WalkTrace;
 import memvisor.paging.Walker;
 import memvisor.tlb.CachedTranslation;
+import org.jspecify.annotations.Nullable;
 
 /** What follows from the state of an address, in sentences. */
 final class Conclusions {
@@ -85,8 +89,12 @@ final class Conclusions {
     return "the %s at gpa 0x%x".formatted(last.name(), last.address());
   }
 
-  /** What stands behind the guest-physical address. */
-  void page(PhysicalPage page) {
+  /**
+   * What stands behind the guest-physical address.
+   *
+   * @param costs what changes of this guest's pages have taken so far
+   */
+  void page(PhysicalPage page, Map<TransitionReason, TransitionCost> costs) {
     sentences.add(
         switch (page) {
           case PhysicalPage.Resident resident ->
@@ -95,16 +103,53 @@ final class Conclusions {
                       resident.gpa(),
                       resident.hpa(),
                       resident.hva(),
-                      resident.writable() ? "" : "; host memory keeps the frame read-only");
+                      resident.writable() ? "" : "; host memory keeps the frame read-only" + why(resident));
           case PhysicalPage.Untouched untouched ->
               "%s is memory that nobody has used: the first access gets a frame of zeroes."
                   .formatted(untouched.gpa());
+          case PhysicalPage.Away away -> away(away, costs);
           case PhysicalPage.Device device ->
               "%s is a register of the device %s: every access exits, no TLB ever holds it."
                   .formatted(device.gpa(), device.window().name());
           case PhysicalPage.Nobody nobody ->
               "%s belongs to nobody: reads give all-ones, writes are lost.".formatted(nobody.gpa());
         });
+  }
+
+  private static String why(PhysicalPage.Resident resident) {
+    return switch (resident.page().state()) {
+      case SHARED ->
+          ", because %d pages share it: the first write gets a copy"
+              .formatted(resident.frame().referenceCount());
+      case ZERO -> ", because it is the one page of zeroes: the first write gets a frame";
+      case UNTOUCHED, RESIDENT, BALLOONED, SAME_FILLED, COMPRESSED, SWAPPED -> "";
+    };
+  }
+
+  private static String away(
+      PhysicalPage.Away away, Map<TransitionReason, TransitionCost> costs) {
+    return switch (away.page().state()) {
+      case COMPRESSED ->
+          "The contents of %s are compressed in machine memory: the next access unpacks them into a new frame%s."
+              .formatted(away.gpa(), usually(costs.get(TransitionReason.DECOMPRESSED)));
+      case SWAPPED ->
+          "The contents of %s are in the swap file: the next access reads them into a new frame%s."
+              .formatted(away.gpa(), usually(costs.get(TransitionReason.SWAPPED_IN)));
+      case SAME_FILLED ->
+          "%s is one word over and over, of which only the word is kept: the next access fills a frame."
+              .formatted(away.gpa());
+      case BALLOONED ->
+          "The guest has put the page of %s into its balloon: it has no contents, and whoever touches it finds zeroes."
+              .formatted(away.gpa());
+      case UNTOUCHED, RESIDENT, ZERO, SHARED ->
+          throw new IllegalStateException("not away: " + away.page());
+    };
+  }
+
+  private static String usually(@Nullable TransitionCost cost) {
+    return cost == null || cost.count() == 0
+        ? ""
+        : ", which has taken %.0f us on average".formatted(cost.nanos() / 1e3 / cost.count());
   }
 
   /** What an access costs cold, warm and now. */

@@ -44,7 +44,7 @@ final class Explainer {
 
     Conclusions conclusions = new Conclusions(technique);
     conclusions.guest(address, guest);
-    page.ifPresent(conclusions::page);
+    page.ifPresent(known -> conclusions.page(known, machine.memory().transitionCosts()));
     conclusions.technique(guest, page, hardware, derived);
     conclusions.cost(hardware, cached, startLevel);
     return new Explanation(
@@ -122,7 +122,7 @@ final class Explainer {
     boolean nested = machine.technique() instanceof NestedTechnique;
     PhysicalPage page = inspector.page(gpa);
     Conclusions conclusions = new Conclusions(machine.kind());
-    conclusions.page(page);
+    conclusions.page(page, machine.memory().transitionCosts());
     return new PhysicalExplanation(
         machine.kind(),
         page,

@@ -4,6 +4,8 @@ import java.util.List;
 import java.util.Optional;
 import memvisor.host.FrameRecord;
 import memvisor.host.Ledger;
+import memvisor.host.PageRecord;
+import memvisor.host.PageState;
 import memvisor.machine.TechniqueKind;
 import memvisor.mmu.DerivedEntry;
 import memvisor.paging.EntryDescription;
@@ -241,11 +243,20 @@ final class ExplanationText {
         line("  %s, region %s", resident.region().kind(), range(resident.region()));
         line("  %s, %s, %s", resident.hpa(), resident.hva(), writable(resident));
         line("  %s", frame(resident.frame()));
+        if (resident.page().state() != PageState.RESIDENT) {
+          line("  %s", history(resident.page()));
+        }
       }
       case PhysicalPage.Untouched untouched ->
           line(
               "  %s, region %s, no host frame yet",
               untouched.region().kind(), range(untouched.region()));
+      case PhysicalPage.Away away -> {
+        line(
+            "  %s, region %s, no host frame: %s",
+            away.region().kind(), range(away.region()), away.page().state());
+        line("  %s", history(away.page()));
+      }
       case PhysicalPage.Device device ->
           line(
               "  device %s, 0x%x-0x%x",
@@ -260,6 +271,11 @@ final class ExplanationText {
 
   private static String writable(PhysicalPage.Resident resident) {
     return resident.writable() ? "writable" : "read-only to the guest";
+  }
+
+  private static String history(PageRecord page) {
+    return "ledger: page 0x%x is %s, last change %s %.3f s after the start"
+        .formatted(page.gfn(), page.state(), page.reason(), page.timeNanos() / NANOS_PER_SECOND);
   }
 
   private static String frame(FrameRecord frame) {

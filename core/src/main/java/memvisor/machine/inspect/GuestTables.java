@@ -3,6 +3,7 @@ package memvisor.machine.inspect;
 import java.util.OptionalLong;
 import java.util.function.Consumer;
 import memvisor.address.Access;
+import memvisor.host.VmMemory;
 import memvisor.memory.Backing;
 import memvisor.memory.Hva;
 import memvisor.memory.MachineMemory;
@@ -67,6 +68,12 @@ public final class GuestTables {
     @Override
     public long locate(long gpa) {
       long frame = backing.peek(gpa >>> 12);
+      if (frame == Backing.NO_FRAME
+          && backing instanceof VmMemory memory
+          && memory.describe(gpa >>> 12).state().isKeptElsewhere()) {
+        // A table that was compressed or swapped out comes back, as it would for the guest.
+        frame = backing.frame(gpa >>> 12, false);
+      }
       return Backing.isPresent(frame) ? Backing.hpa(frame) | gpa & 0xFFF : UNREACHABLE;
     }
 

@@ -1,6 +1,5 @@
 package memvisor.machine.inspect;
 
-import java.util.Arrays;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.function.Consumer;
@@ -10,6 +9,9 @@ import memvisor.address.GuestVirtualAddress;
 import memvisor.address.HostPhysicalAddress;
 import memvisor.address.HostVirtualAddress;
 import memvisor.device.BusRange;
+import memvisor.host.HostMemoryException;
+import memvisor.host.PageRecord;
+import memvisor.host.PageState;
 import memvisor.host.VmMemory;
 import memvisor.machine.VirtualMachine;
 import memvisor.memory.Backing;
@@ -98,8 +100,11 @@ public final class Inspector {
       return new PhysicalPage.Nobody(gpa);
     }
     long backing = memory.peek(address >>> 12);
+    PageRecord page = memory.describe(address >>> 12);
     if (!Backing.isPresent(backing)) {
-      return new PhysicalPage.Untouched(gpa, region.get());
+      return page.state() == PageState.UNTOUCHED
+          ? new PhysicalPage.Untouched(gpa, region.get())
+          : new PhysicalPage.Away(gpa, region.get(), page);
     }
     long hpa = Backing.hpa(backing) | address & PAGE_BYTES - 1;
     return new PhysicalPage.Resident(
@@ -108,7 +113,8 @@ public final class Inspector {
         new HostPhysicalAddress(hpa),
         new HostVirtualAddress(memory.machine().hva(hpa)),
         Backing.isWritable(backing),
-        machine.ledger().describe(hpa >>> 12));
+        machine.ledger().describe(hpa >>> 12),
+        page);
   }
 
   private static Predicate<BusRange> holds(long address) {
@@ -117,9 +123,10 @@ public final class Inspector {
 
   /**
    * Copies guest memory without touching devices or populating pages; what nobody touched reads as
-   * zeroes.
+   * zeroes, and what is compressed or swapped out stays so.
    *
-   * @return how many bytes of {@code target} were filled before memory ended
+   * @return how many bytes of {@code target} were filled before memory, or what could be read of it,
+   *     ended
    */
   public int readPhysical(GuestPhysicalAddress gpa, byte[] target) {
     int done = 0;
@@ -132,12 +139,22 @@ public final class Inspector {
       }
       if (page instanceof PhysicalPage.Resident resident) {
         Hva.read(resident.hva().value(), target, done, inPage);
-      } else {
-        Arrays.fill(target, done, done + inPage, (byte) 0);
+      } else if (!readAway(at, target, done, inPage)) {
+        return done;
       }
       done += inPage;
     }
     return done;
+  }
+
+  /** Reads from a page without a frame; false if its contents are lost. */
+  private boolean readAway(long gpa, byte[] target, int offset, int lengthBytes) {
+    try {
+      memory.read(gpa, target, offset, lengthBytes);
+      return true;
+    } catch (HostMemoryException lost) {
+      return false;
+    }
   }
 
   /** As {@link #readPhysical}, from a linear address; ends where the guest's tables map nothing. */

@@ -34,6 +34,7 @@ import memvisor.machine.ExitStatistics;
 import memvisor.machine.MachineClock;
 import memvisor.machine.RunLoop;
 import memvisor.machine.RunOutcome;
+import memvisor.machine.Starvation;
 import memvisor.machine.TechniqueKind;
 import memvisor.machine.VirtualMachine;
 import memvisor.mmu.Technique;
@@ -68,6 +69,8 @@ public final class PcMachine implements VirtualMachine {
   private final JitTranslator translator;
   private final Boundary boundary = new Boundary();
   private final RunLoop loop;
+  private final Starvation starvation = new Starvation();
+  private boolean retrying;
   private final HostMemory host;
   private @Nullable RunOutcome outcome;
 
@@ -217,6 +220,9 @@ public final class PcMachine implements VirtualMachine {
     if (!advanceDevices()) {
       return;
     }
+    if (retrying) {
+      retry();
+    }
     vcpu.setInterruptLine(board.interrupts().interruptPending());
     RunExit exit = vcpu.run(Math.min(budget, loop.sliceLength(board.timed().nextDeadlineNanos())));
     switch (exit) {
@@ -226,9 +232,30 @@ public final class PcMachine implements VirtualMachine {
         exits.count(ExitReason.TRIPLE_FAULT, instructions(), 0);
         outcome = new RunOutcome.Died("triple fault: an exception could not be delivered");
       }
-      case FAILED ->
-          outcome = new RunOutcome.Died(memory.failure().orElseGet(() -> "" + vcpu.failure()));
+      case FAILED -> failed();
     }
+  }
+
+  private void failed() {
+    Starvation.Advice advice =
+        memory.isStarved()
+            ? starvation.advice(instructions(), System.nanoTime(), host.vmCount() == 1)
+            : Starvation.Advice.END;
+    if (advice == Starvation.Advice.END) {
+      outcome = new RunOutcome.Died(memory.failure().orElseGet(() -> "" + vcpu.failure()));
+      return;
+    }
+    if (advice == Starvation.Advice.WAIT) {
+      loop.starve(Starvation.PAUSE_NANOS);
+    }
+    retrying = true;
+  }
+
+  /** Memory has been looked after since: there may be a frame now. */
+  private void retry() {
+    retrying = false;
+    memory.forgetStarvation();
+    vcpu.recover();
   }
 
   private boolean advanceDevices() {

@@ -27,6 +27,11 @@ final class HostControl {
     commands.put("stop", this::stop);
     commands.put("pause", this::pause);
     commands.put("resume", this::resume);
+    commands.put("ledger", this::ledger);
+    commands.put("stat", this::stat);
+    commands.put("explain", this::explain);
+    commands.put("why-slow", request -> SlowReport.of(host, vm(request)));
+    commands.put("balloon", this::balloon);
   }
 
   /**
@@ -83,6 +88,37 @@ final class HostControl {
     String text() {
       return "%s is %s%s\n".formatted(vm, state, note.isEmpty() ? "" : ": " + note);
     }
+  }
+
+  private Object ledger(Request request) {
+    return request.vm().isEmpty() ? LedgerView.of(host) : VmLedgerView.of(host, vm(request));
+  }
+
+  private Object stat(Request request) {
+    return request.vm().isEmpty() ? StatView.of(host) : StatView.of(vm(request));
+  }
+
+  private Object explain(Request request) {
+    long gva =
+        request
+            .number(Request.ADDRESS)
+            .orElseThrow(() -> new IllegalArgumentException("explain needs an address"));
+    return ExplainView.of(vm(request), gva);
+  }
+
+  /** Asks for a size, if one is given, and says how big the balloon is. */
+  private Object balloon(Request request) {
+    Vm vm = vm(request);
+    if (request.number(Request.BYTES).isPresent()) {
+      long bytes = request.number(Request.BYTES).getAsLong();
+      long memory = vm.spec().configuration().memoryBytes();
+      if (bytes < 1 << 20 || bytes > memory) {
+        throw new IllegalArgumentException(
+            "leave %s between 1 MiB and the %s MiB that it has".formatted(vm.name(), memory >> 20));
+      }
+      vm.resize(bytes);
+    }
+    return BalloonAnswer.of(host, vm);
   }
 
   private Changed start(Request request) throws InterruptedException {

@@ -99,7 +99,7 @@ public final class HostSession {
         throw new CommandFailure(String.valueOf(failure.getMessage()));
       }
     }
-    memory.enableReclaim(options);
+    memory.enableReclaim(options).enablePolicy(config.policy());
     return memory;
   }
 }

@@ -252,6 +252,9 @@ public final class MonitorPrompt {
                   space, gpa, FlatView.regionName(resident.region()), where.applyAsLong(resident));
       case PhysicalPage.Untouched untouched ->
           "Memory at address " + gpa + " has not been used and has no host frame yet\n";
+      case PhysicalPage.Away away ->
+          "Memory at address %s has no host frame now: it is %s\n"
+              .formatted(gpa, away.page().state());
       case PhysicalPage.Device device -> "Memory at address " + gpa + " is not RAM\n";
       case PhysicalPage.Nobody nobody -> "No memory is mapped at address " + gpa + "\n";
     };

@@ -15,6 +15,7 @@ import memvisor.cpu.jit.JitMode;
 import memvisor.cpu.jit.JitOptions;
 import memvisor.cpu.x86.CpuModel;
 import memvisor.device.virtio.FileStorage;
+import memvisor.host.policy.VmTerms;
 import memvisor.lab.Workload;
 import memvisor.lab.guest.BuiltinGuest;
 import memvisor.machine.ClockMode;
@@ -58,7 +59,7 @@ final class GuestReader {
   private VmSpec spec(Section vm, String name, int number) {
     PcConfiguration configuration = configuration(vm, number);
     BootRequest request = request(vm, number);
-    int shares = vm.number("shares", 1, 1_000_000).orElse((long) VmSpec.DEFAULT_SHARES).intValue();
+    int shares = vm.number("shares", 1, 1_000_000).orElse((long) VmTerms.DEFAULT_SHARES).intValue();
     long floor = vm.text("floor").filter("0"::equals).isPresent() ? 0 : vm.size("floor").orElse(0L);
     if (floor > configuration.memoryBytes()) {
       throw vm.error("floor", "the floor is more than the VM's memory: give it less");

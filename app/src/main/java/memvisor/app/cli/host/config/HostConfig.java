@@ -7,6 +7,7 @@ import java.util.Optional;
 import memvisor.host.HostMemoryOptions;
 import memvisor.host.ReclaimOptions;
 import memvisor.host.dedup.DedupOptions;
+import memvisor.host.policy.PolicyOptions;
 import memvisor.machine.fleet.VmSpec;
 
 /**
@@ -16,6 +17,7 @@ import memvisor.machine.fleet.VmSpec;
  * @param socket where it is controlled, if the file says so
  * @param reclaim how memory is taken back, without a swap file
  * @param swap where cold pages go, if anywhere
+ * @param policy how the machine is shared out
  * @param vms the VMs
  */
 public record HostConfig(
@@ -23,6 +25,7 @@ public record HostConfig(
     Optional<Path> socket,
     ReclaimOptions reclaim,
     Optional<Swap> swap,
+    PolicyOptions policy,
     List<Guest> vms) {
   /** The swap file is twice as large as all guests if nobody says otherwise. */
   private static final int DEFAULT_SWAP_FACTOR = 2;
@@ -62,9 +65,15 @@ public record HostConfig(
     long guestBytes = vms.stream().mapToLong(vm -> vm.spec().configuration().memoryBytes()).sum();
     Optional<Swap> swap = reclaim.flatMap(section -> swap(file, section, guestBytes));
     ReclaimOptions options = reclaim(memoryBytes, reclaim);
+    int tax =
+        reclaim
+            .flatMap(section -> section.number("idle-tax-percent", 0, 99))
+            .orElse((long) PolicyOptions.DEFAULT.idleTaxPercent())
+            .intValue();
+    PolicyOptions policy = PolicyOptions.DEFAULT.withIdleTaxPercent(tax);
     reclaim.ifPresent(section -> section.rejectUnknown("reclaim"));
     root.rejectUnknown("a host");
-    return new HostConfig(memoryBytes, socket, options, swap, vms);
+    return new HostConfig(memoryBytes, socket, options, swap, policy, vms);
   }
 
   private static void requireSize(Section root, long memoryBytes) {

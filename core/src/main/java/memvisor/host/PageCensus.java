@@ -1,0 +1,84 @@
+package memvisor.host;
+
+import java.util.Collections;
+import java.util.EnumMap;
+import java.util.Map;
+import memvisor.memory.Backing;
+
+/**
+ * A count of all pages of one VM, with its part of what several VMs stand on.
+ *
+ * @param pages guest pages by state; they add up to the guest's memory
+ * @param sharedFrames its part of the shared frames: one of n users has an n-th
+ * @param compressedBytes what its compressed pages take in the pool
+ * @param last by reason, the page that last changed for it
+ */
+public record PageCensus(
+    Map<PageState, Long> pages,
+    double sharedFrames,
+    long compressedBytes,
+    Map<TransitionReason, PageRecord> last) {
+  /** Makes the maps unmodifiable. */
+  public PageCensus {
+    pages = Collections.unmodifiableMap(pages);
+    last = Collections.unmodifiableMap(last);
+  }
+
+  /** Guest pages in a state. */
+  public long pages(PageState state) {
+    return pages.getOrDefault(state, 0L);
+  }
+
+  /** Counts; the VM's lock is held. */
+  static PageCensus of(VmMemory vm, HostMemory host, GuestFrames frames) {
+    Map<PageState, Long> pages = new EnumMap<>(PageState.class);
+    long[] counts = frames.countsByState();
+    for (PageState state : PageState.values()) {
+      pages.put(state, counts[state.ordinal()]);
+    }
+    double[] shared = new double[1];
+    long[] compressed = new long[1];
+    Latest latest = new Latest();
+    frames.forEach(
+        (region, gfn, entry) -> {
+          switch (PageEntry.state(entry)) {
+            case SHARED -> shared[0] += 1.0 / host.references(Backing.hpa(entry));
+            case COMPRESSED ->
+                compressed[0] +=
+                    host.reclaim().orElseThrow().pool().lengthBytes(PageEntry.handle(entry));
+            case UNTOUCHED, RESIDENT, ZERO, BALLOONED, SAME_FILLED, SWAPPED -> {}
+          }
+          latest.see(vm, region, gfn);
+        });
+    return new PageCensus(pages, shared[0], compressed[0], latest.records(vm));
+  }
+
+  /** Finds the latest page for each reason without making an object for every page. */
+  private static final class Latest {
+    private final long[] nanos = new long[TransitionReason.values().length];
+    private final long[] gfns = new long[TransitionReason.values().length];
+
+    void see(VmMemory vm, int region, long gfn) {
+      vm.reclaim()
+          .ifPresent(
+              on -> {
+                int reason = on.history().reason(region, gfn).ordinal();
+                long time = on.history().timeNanos(region, gfn);
+                if (time > nanos[reason]) {
+                  nanos[reason] = time;
+                  gfns[reason] = gfn;
+                }
+              });
+    }
+
+    Map<TransitionReason, PageRecord> records(VmMemory vm) {
+      Map<TransitionReason, PageRecord> records = new EnumMap<>(TransitionReason.class);
+      for (TransitionReason reason : TransitionReason.values()) {
+        if (nanos[reason.ordinal()] > 0) {
+          records.put(reason, vm.describe(gfns[reason.ordinal()]));
+        }
+      }
+      return records;
+    }
+  }
+}

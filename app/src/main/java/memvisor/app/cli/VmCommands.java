@@ -1,7 +1,12 @@
 package memvisor.app.cli;
 
+import java.nio.file.Path;
 import java.time.Duration;
+import java.util.Optional;
+import java.util.concurrent.Callable;
 import memvisor.app.cli.host.Asking;
+import memvisor.app.cli.host.ConsoleSession;
+import memvisor.app.cli.host.HostSession;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
@@ -84,6 +89,37 @@ final class VmCommands {
     @Override
     String ask(Asking asking, String vmName) {
       return asking.change("resume", vmName);
+    }
+  }
+
+  /** {@code memvisor console}. */
+  @Command(
+      name = "console",
+      mixinStandardHelpOptions = true,
+      description =
+          "Connects to the serial console of a VM of a running host: shows what it printed last,"
+              + " then what it prints; what you type goes to its guest. Ctrl-A x leaves it.",
+      footer = {
+        "",
+        "Examples:",
+        "  memvisor console web-1",
+        "  echo 'free -m' | memvisor console web-1     ends when the guest has been quiet for 2 s"
+      })
+  static final class Console implements Callable<Integer> {
+    @Option(
+        names = "--socket",
+        paramLabel = "PATH",
+        description = "Where the host listens; see memvisor ps --help.")
+    private Optional<Path> socket = Optional.empty();
+
+    @Parameters(paramLabel = "VM", description = "The VM's name, as memvisor ps lists it.")
+    private String vm = "";
+
+    @Override
+    public Integer call() throws InterruptedException {
+      ConsoleSession.show(
+          socket.orElseGet(HostSession::defaultSocket), vm, System.in, System.out);
+      return 0;
     }
   }
 }

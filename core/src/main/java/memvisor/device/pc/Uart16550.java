@@ -1,6 +1,7 @@
 package memvisor.device.pc;
 
 import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.atomic.AtomicLong;
 import memvisor.device.ByteSink;
 import memvisor.device.Frequency;
 import memvisor.device.InterruptLine;
@@ -62,7 +63,11 @@ public final class Uart16550 implements PortDevice, TimedDevice {
   private final ByteSink output;
   private final InterruptLine interrupt;
   private final Runnable inputArrived;
+  /** More than anybody types or pastes. */
+  private static final long MOST_WAITING_BYTES = 16 << 20;
+
   private final ConcurrentLinkedQueue<byte[]> input = new ConcurrentLinkedQueue<>();
+  private final AtomicLong waitingBytes = new AtomicLong();
   private byte[] chunk = {};
   private int chunkOffset;
 
@@ -102,9 +107,13 @@ public final class Uart16550 implements PortDevice, TimedDevice {
     this.inputArrived = inputArrived;
   }
 
-  /** Queues bytes from the outside world; may be called from any thread. */
+  /**
+   * Queues bytes from the outside world; may be called from any thread. What a guest does not take
+   * is lost once very much of it waits.
+   */
   public void receive(byte[] bytes) {
-    if (bytes.length > 0) {
+    if (bytes.length > 0 && waitingBytes.get() < MOST_WAITING_BYTES) {
+      waitingBytes.addAndGet(bytes.length);
       input.add(bytes.clone());
       inputArrived.run();
     }
@@ -261,6 +270,7 @@ public final class Uart16550 implements PortDevice, TimedDevice {
     while (acceptsInput() && inputWaiting()) {
       if (chunkOffset == chunk.length) {
         byte[] next = input.poll();
+        waitingBytes.addAndGet(next == null ? 0 : -next.length);
         chunk = next == null ? chunk : next;
         chunkOffset = 0;
       }

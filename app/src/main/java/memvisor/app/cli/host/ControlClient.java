@@ -57,9 +57,7 @@ public final class ControlClient implements AutoCloseable {
   JsonNode ask(Request request) {
     try {
       ByteBuffer line = ByteBuffer.wrap((request.toLine() + "\n").getBytes(StandardCharsets.UTF_8));
-      while (line.hasRemaining()) {
-        channel.write(line);
-      }
+      send(line);
       JsonNode reply = MAPPER.readTree(readLine());
       if (reply.path(Reply.OK).booleanValue(false)) {
         return reply.path(Reply.RESULT);
@@ -67,6 +65,17 @@ public final class ControlClient implements AutoCloseable {
       throw new CommandFailure(reply.path(Reply.ERROR).asString("the host gave no reason"));
     } catch (IOException | JacksonException gone) {
       throw new CommandFailure("the host went away before it answered");
+    }
+  }
+
+  /** A host that turns us away closes before we have spoken, but has said why. */
+  private void send(ByteBuffer line) {
+    try {
+      while (line.hasRemaining()) {
+        channel.write(line);
+      }
+    } catch (IOException closed) {
+      line.position(line.limit());
     }
   }
 

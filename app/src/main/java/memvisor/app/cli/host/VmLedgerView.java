@@ -21,7 +21,9 @@ import memvisor.memory.FrameRole;
  *
  * @param vm its name
  * @param guestBytes what the guest believes it has
- * @param pagesByState guest pages by where they are; they add up to the guest's memory
+ * @param pagesByState guest pages by where they are
+ * @param holePages pages of its memory that make room for devices below 1 MiB; with them the pages
+ *     add up to the guest's memory
  * @param framesByRole host frames of its own
  * @param sharedBytes its part of shared frames: one of n users has an n-th
  * @param poolBytes its part of the compressed pool
@@ -35,6 +37,7 @@ record VmLedgerView(
     String vm,
     long guestBytes,
     Map<String, Long> pagesByState,
+    long holePages,
     Map<String, Long> framesByRole,
     long sharedBytes,
     long poolBytes,
@@ -80,6 +83,8 @@ record VmLedgerView(
         vm.name(),
         machine.memoryBytes(),
         pages,
+        machine.memoryBytes() / FRAME_BYTES
+            - pages.values().stream().mapToLong(Long::longValue).sum(),
         frames,
         shared,
         pool,
@@ -115,7 +120,10 @@ record VmLedgerView(
     out.append("Its pages, by where they are:\n");
     TextTable pages = new TextTable(1, List.of("  STATE", "PAGES", "MIB", "HOST MIB"));
     pagesByState.forEach((state, count) -> addState(pages, state, count));
-    long all = pagesByState.values().stream().mapToLong(Long::longValue).sum();
+    pages.add(
+        List.of(
+            "  hole for devices", "%,d".formatted(holePages), Sizes.mib(holePages * FRAME_BYTES), "-"));
+    long all = guestBytes / FRAME_BYTES;
     pages.add(List.of("  all", "%,d".formatted(all), Sizes.mib(all * FRAME_BYTES), ""));
     out.append(pages).append('\n');
     out.append("Host memory charged to it, in MiB:\n");

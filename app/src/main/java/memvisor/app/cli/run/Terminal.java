@@ -10,7 +10,7 @@ import java.util.Optional;
  * The terminal on standard input, in raw mode: each key goes to the guest as it is typed. Left as
  * it was found, also when the program is killed.
  */
-final class Terminal implements AutoCloseable {
+public final class Terminal implements AutoCloseable {
   private final String savedSettings;
   private final Thread restoreAtExit = new Thread(this::restore, "restore terminal");
 
@@ -20,7 +20,7 @@ final class Terminal implements AutoCloseable {
   }
 
   /** Makes the terminal raw; empty if standard input is none. */
-  static Optional<Terminal> raw() {
+  public static Optional<Terminal> raw() {
     Optional<String> settings = stty("-g");
     if (settings.isEmpty() || stty("raw", "-echo").isEmpty()) {
       return Optional.empty();

@@ -4,8 +4,8 @@ package memvisor.machine;
  * How long a guest may wait for a frame while none is free.
  *
  * <p>One that finds no frame first gives back what it can itself, at the block boundary it then
- * stands at. If that is not enough, others may be giving back what they have: it waits for them, but
- * not for ever, so that VMs of which none has anything to give do not wait for each other.
+ * stands at. If that is not enough, others may be giving back what they have: it waits for them,
+ * but not for ever, so that VMs of which none has anything to give do not wait for each other.
  */
 public final class Starvation {
   /** Between two tries: a few slices of the others. */

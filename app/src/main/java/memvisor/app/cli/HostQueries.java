@@ -167,10 +167,8 @@ final class HostQueries {
     @Override
     String ask(Asking asking) throws InterruptedException {
       Progress progress = Progress.onStandardError();
-      OptionalLong size =
-          bytes.isPresent() ? OptionalLong.of(bytes.get()) : OptionalLong.empty();
-      String answer =
-          asking.balloon(vm, size, most.orElse(Duration.ofSeconds(30)), progress::note);
+      OptionalLong size = bytes.isPresent() ? OptionalLong.of(bytes.get()) : OptionalLong.empty();
+      String answer = asking.balloon(vm, size, most.orElse(Duration.ofSeconds(30)), progress::note);
       progress.endLine();
       return answer;
     }

@@ -117,8 +117,7 @@ final class VmCommands {
 
     @Override
     public Integer call() throws InterruptedException {
-      ConsoleSession.show(
-          socket.orElseGet(HostSession::defaultSocket), vm, System.in, System.out);
+      ConsoleSession.show(socket.orElseGet(HostSession::defaultSocket), vm, System.in, System.out);
       return 0;
     }
   }

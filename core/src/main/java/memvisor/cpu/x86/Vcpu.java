@@ -509,8 +509,8 @@ public final class Vcpu implements TranslationListener {
   }
 
   /**
-   * Goes on after a failure whose cause is gone: the instruction that failed, which changed nothing,
-   * is executed again, and an event whose delivery failed is delivered.
+   * Goes on after a failure whose cause is gone: the instruction that failed, which changed
+   * nothing, is executed again, and an event whose delivery failed is delivered.
    */
   public void recover() {
     failure = null;

@@ -63,6 +63,7 @@ public final class Uart16550 implements PortDevice, TimedDevice {
   private final ByteSink output;
   private final InterruptLine interrupt;
   private final Runnable inputArrived;
+
   /** More than anybody types or pastes. */
   private static final long MOST_WAITING_BYTES = 16 << 20;
 

@@ -172,8 +172,8 @@ public final class Vm {
    * there. Returns at once; the guest's driver takes its time.
    *
    * @throws VmException if it is not running, or has no balloon
-   * @throws IllegalArgumentException if that is less than its floor or more than it has; the message
-   *     is for the user
+   * @throws IllegalArgumentException if that is less than its floor or more than it has; the
+   *     message is for the user
    */
   public void resize(long leftBytes) {
     VmTerms terms = spec.terms().withLimitPages(leftBytes >>> 12);

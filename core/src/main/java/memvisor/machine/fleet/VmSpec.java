@@ -50,7 +50,8 @@ public record VmSpec(
 
   /** A VM with defaults for all but these: no sharing, no floor, no restart. */
   public static VmSpec of(String name, PcConfiguration configuration, BootRequest request) {
-    return new VmSpec(name, configuration, request, Optional.empty(), VmTerms.DEFAULT_SHARES, 0, false);
+    return new VmSpec(
+        name, configuration, request, Optional.empty(), VmTerms.DEFAULT_SHARES, 0, false);
   }
 
   /** The same in a trust domain. */

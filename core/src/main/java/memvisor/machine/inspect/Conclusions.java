@@ -103,7 +103,9 @@ final class Conclusions {
                       resident.gpa(),
                       resident.hpa(),
                       resident.hva(),
-                      resident.writable() ? "" : "; host memory keeps the frame read-only" + why(resident));
+                      resident.writable()
+                          ? ""
+                          : "; host memory keeps the frame read-only" + why(resident));
           case PhysicalPage.Untouched untouched ->
               "%s is memory that nobody has used: the first access gets a frame of zeroes."
                   .formatted(untouched.gpa());
@@ -126,8 +128,7 @@ final class Conclusions {
     };
   }
 
-  private static String away(
-      PhysicalPage.Away away, Map<TransitionReason, TransitionCost> costs) {
+  private static String away(PhysicalPage.Away away, Map<TransitionReason, TransitionCost> costs) {
     return switch (away.page().state()) {
       case COMPRESSED ->
           "The contents of %s are compressed in machine memory: the next access unpacks them into a new frame%s."

@@ -125,8 +125,8 @@ public final class Inspector {
    * Copies guest memory without touching devices or populating pages; what nobody touched reads as
    * zeroes, and what is compressed or swapped out stays so.
    *
-   * @return how many bytes of {@code target} were filled before memory, or what could be read of it,
-   *     ended
+   * @return how many bytes of {@code target} were filled before memory, or what could be read of
+   *     it, ended
    */
   public int readPhysical(GuestPhysicalAddress gpa, byte[] target) {
     int done = 0;

@@ -18,12 +18,7 @@ import memvisor.machine.pc.PcBalloon;
  * @param reason why not, where it does not
  */
 record BalloonAnswer(
-    String vm,
-    long memoryBytes,
-    long askedBytes,
-    long leftBytes,
-    String standing,
-    String reason) {
+    String vm, long memoryBytes, long askedBytes, long leftBytes, String standing, String reason) {
   static BalloonAnswer of(VmHost host, Vm vm) {
     long memory = vm.spec().configuration().memoryBytes();
     Optional<PcBalloon.State> state =

@@ -13,8 +13,8 @@ import memvisor.app.cli.run.Terminal;
 
 /**
  * The serial console of a VM of a running host, on standard input and output: first what it printed
- * last, then what it prints. On a terminal Ctrl-A x leaves it; from a pipe it ends when the pipe has
- * ended and the guest has been quiet for a while.
+ * last, then what it prints. On a terminal Ctrl-A x leaves it; from a pipe it ends when the pipe
+ * has ended and the guest has been quiet for a while.
  */
 public final class ConsoleSession {
   private static final int BUFFER_BYTES = 4096;

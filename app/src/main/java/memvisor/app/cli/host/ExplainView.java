@@ -15,17 +15,18 @@ import memvisor.machine.inspect.Inspector;
  * @param conclusions what follows, in sentences
  * @param text everything, as lines
  */
-record ExplainView(
-    String vm, String gva, String gpa, List<String> conclusions, List<String> text) {
+record ExplainView(String vm, String gva, String gpa, List<String> conclusions, List<String> text) {
   static ExplainView of(Vm vm, long gva) {
     return vm.inspect(
         machine -> {
-          Explanation explanation =
-              new Inspector(machine).explain(new GuestVirtualAddress(gva));
+          Explanation explanation = new Inspector(machine).explain(new GuestVirtualAddress(gva));
           return new ExplainView(
               vm.name(),
               "0x" + Long.toHexString(gva),
-              explanation.page().map(page -> "0x" + Long.toHexString(page.gpa().value())).orElse(""),
+              explanation
+                  .page()
+                  .map(page -> "0x" + Long.toHexString(page.gpa().value()))
+                  .orElse(""),
               explanation.conclusions(),
               explanation.toString().lines().toList());
         });

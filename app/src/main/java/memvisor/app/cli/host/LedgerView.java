@@ -23,11 +23,7 @@ import memvisor.memory.FrameRole;
  * @param decisions what was done lately, and why
  */
 record LedgerView(
-    long frames,
-    Map<String, Long> byRole,
-    List<Part> vms,
-    VmmView vmm,
-    List<String> decisions) {
+    long frames, Map<String, Long> byRole, List<Part> vms, VmmView vmm, List<String> decisions) {
   private static final int DECISIONS = 12;
   private static final int FRAME_BYTES = 4096;
 
@@ -109,7 +105,9 @@ record LedgerView(
         .reclaim()
         .map(reclaim -> reclaim.compression())
         .filter(pool -> pool.bytes() > 0)
-        .map(pool -> Math.round((double) compressedBytes / pool.bytes() * pool.frames() * FRAME_BYTES))
+        .map(
+            pool ->
+                Math.round((double) compressedBytes / pool.bytes() * pool.frames() * FRAME_BYTES))
         .orElse(0L);
   }
 
@@ -146,8 +144,7 @@ record LedgerView(
   private TextTable vmTable() {
     TextTable table =
         new TextTable(
-            1,
-            List.of("  VM", "GUEST", "PAGES", "TABLES", "SHARED", "POOL", "HOST", "HEAP"));
+            1, List.of("  VM", "GUEST", "PAGES", "TABLES", "SHARED", "POOL", "HOST", "HEAP"));
     long[] sums = new long[7];
     for (Part vm : vms) {
       long[] row = {

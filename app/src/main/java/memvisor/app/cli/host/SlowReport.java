@@ -134,12 +134,16 @@ final class SlowReport {
             new SlowView.Share("reading pages back from the swap file", swapIn()),
             new SlowView.Share("decompressing pages", decompress()),
             new SlowView.Share("copying pages that were shared", unshare()),
-            new SlowView.Share("taking pages away: scanning, compressing, swapping", housekeeping()),
+            new SlowView.Share(
+                "taking pages away: scanning, compressing, swapping", housekeeping()),
             new SlowView.Share("waiting for a free frame", starved()),
             new SlowView.Share("waiting for a processor", stolen()),
             new SlowView.Share("paused", paused()));
     String pressure =
-        vm.inspect(machine -> machine.memory().pressure().toString()).lines().findFirst().orElse("");
+        vm.inspect(machine -> machine.memory().pressure().toString())
+            .lines()
+            .findFirst()
+            .orElse("");
     return new SlowView(vm.name(), verdict(), wall / 1e9, causes, time, pressure);
   }
 
@@ -161,7 +165,8 @@ final class SlowReport {
     }
     return idle() >= IDLE_PERCENT
         ? "it is not slow but idle, %.0f%% of its time".formatted(idle())
-        : "nothing keeps it from executing its guest: %.0f%% of its time goes there".formatted(guest());
+        : "nothing keeps it from executing its guest: %.0f%% of its time goes there"
+            .formatted(guest());
   }
 
   private void findCauses() {
@@ -196,8 +201,7 @@ final class SlowReport {
         "taking pages away",
         housekeeping(),
         "it stood still for scans and for %,d pages compressed and %,d swapped out"
-            .formatted(
-                count(TransitionReason.COMPRESSED), count(TransitionReason.SWAPPED_OUT)),
+            .formatted(count(TransitionReason.COMPRESSED), count(TransitionReason.SWAPPED_OUT)),
         "lower pages-to-scan under dedup, or give the host more memory");
     add(
         "waiting for a free frame",
@@ -249,7 +253,8 @@ final class SlowReport {
                     Sizes.mib(in),
                     Sizes.mib(out),
                     refaults > 0
-                        ? ", and the host brought back %,d pages that it had taken".formatted(refaults)
+                        ? ", and the host brought back %,d pages that it had taken"
+                            .formatted(refaults)
                         : ""),
             "its balloon leaves it too little: memvisor balloon %s SIZE".formatted(vm.name())));
   }

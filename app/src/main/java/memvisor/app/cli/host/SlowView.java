@@ -50,7 +50,8 @@ record SlowView(
     }
     out.append("\nWhere the last %.0f s went:\n".formatted(seconds));
     TextTable table = new TextTable(1, List.of("  ", "%"));
-    time.forEach(share -> table.add(List.of("  " + share.what(), "%.1f".formatted(share.percent()))));
+    time.forEach(
+        share -> table.add(List.of("  " + share.what(), "%.1f".formatted(share.percent()))));
     out.append(table.toString().lines().skip(1).reduce("", (a, b) -> a + b + "\n"));
     out.append("pressure: ").append(pressure).append('\n');
     return out.toString();

@@ -55,7 +55,8 @@ record VmLedgerView(
    * @param reason why
    * @param count how many
    * @param nanos what they took, all together
-   * @param lastPage the frame number of the guest page that changed last, -1 if it has changed again
+   * @param lastPage the frame number of the guest page that changed last, -1 if it has changed
+   *     again
    * @param agoNanos how long ago that was
    */
   record Transition(String reason, long count, long nanos, long lastPage, long agoNanos) {}
@@ -122,7 +123,10 @@ record VmLedgerView(
     pagesByState.forEach((state, count) -> addState(pages, state, count));
     pages.add(
         List.of(
-            "  hole for devices", "%,d".formatted(holePages), Sizes.mib(holePages * FRAME_BYTES), "-"));
+            "  hole for devices",
+            "%,d".formatted(holePages),
+            Sizes.mib(holePages * FRAME_BYTES),
+            "-"));
     long all = guestBytes / FRAME_BYTES;
     pages.add(List.of("  all", "%,d".formatted(all), Sizes.mib(all * FRAME_BYTES), ""));
     out.append(pages).append('\n');
@@ -135,7 +139,8 @@ record VmLedgerView(
     host.add(List.of("  its part of the compressed pool", Sizes.mib(poolBytes)));
     host.add(List.of("  all", Sizes.mib(hostBytes)));
     out.append(host);
-    out.append("  and %s MiB of Java heap for the books about its pages\n".formatted(Sizes.mib(mapBytes)));
+    out.append(
+        "  and %s MiB of Java heap for the books about its pages\n".formatted(Sizes.mib(mapBytes)));
     if (workingSetBytes > 0) {
       out.append("  it used %s MiB lately\n".formatted(Sizes.mib(workingSetBytes)));
     }
@@ -160,7 +165,8 @@ record VmLedgerView(
           case UNTOUCHED, ZERO, BALLOONED, SAME_FILLED, SWAPPED -> "-";
         };
     table.add(
-        List.of("  " + Words.of(name), "%,d".formatted(count), Sizes.mib(count * FRAME_BYTES), cost));
+        List.of(
+            "  " + Words.of(name), "%,d".formatted(count), Sizes.mib(count * FRAME_BYTES), cost));
   }
 
   private void addTransitions(StringBuilder out) {

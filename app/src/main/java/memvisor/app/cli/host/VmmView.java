@@ -101,7 +101,9 @@ record VmmView(
     table.add(List.of("    classes", Sizes.mib(classBytes)));
     long rest = residentBytes - arenaBytes - heapCommittedBytes - codeBytes - classBytes;
     table.add(
-        List.of("    the rest: stacks of %d threads, libraries".formatted(threads), Sizes.mib(Math.max(0, rest))));
+        List.of(
+            "    the rest: stacks of %d threads, libraries".formatted(threads),
+            Sizes.mib(Math.max(0, rest))));
     return "What the monitor itself costs:\n" + table;
   }
 }

@@ -224,8 +224,7 @@ final class ControlServerTest {
   @Test
   void addressesOfEveryKindAreExplained() throws IOException {
     for (long gva : new long[] {0, -1, Long.MIN_VALUE, Long.MAX_VALUE, 0xFEE00000L, 1L << 47}) {
-      JsonNode reply =
-          exchange("{\"command\":\"explain\",\"vm\":\"one\",\"address\":" + gva + "}");
+      JsonNode reply = exchange("{\"command\":\"explain\",\"vm\":\"one\",\"address\":" + gva + "}");
       assertThat(reply.path("ok").booleanValue(false)).as("%x: %s", gva, reply).isTrue();
     }
   }
@@ -288,7 +287,8 @@ final class ControlServerTest {
     String[] commands = {"start", "stop", "pause", "resume", "ledger", "stat", "ps"};
     for (int i = 0; i < 20; i++) {
       String command = commands[random.nextInt(commands.length)];
-      String vm = command.equals("ps") ? "" : ",\"vm\":\"" + (random.nextBoolean() ? "one" : "two") + "\"";
+      String vm =
+          command.equals("ps") ? "" : ",\"vm\":\"" + (random.nextBoolean() ? "one" : "two") + "\"";
       try {
         JsonNode reply = exchange("{\"command\":\"" + command + "\"" + vm + "}");
         if (reply.path("error").asString("").contains("please report")) {
@@ -303,7 +303,9 @@ final class ControlServerTest {
   @Test
   void theConsoleShowsWhatWasPrintedAndPassesKeysOn() throws IOException {
     try (SocketChannel channel = SocketChannel.open(UnixDomainSocketAddress.of(socket()))) {
-      write(channel, "{\"command\":\"console\",\"vm\":\"one\"}\nkeys".getBytes(StandardCharsets.UTF_8));
+      write(
+          channel,
+          "{\"command\":\"console\",\"vm\":\"one\"}\nkeys".getBytes(StandardCharsets.UTF_8));
       assertThat(readLine(channel)).contains("\"ok\":true");
       host.orElseThrow().vms().getFirst().console().accept('!');
       ByteBuffer one = ByteBuffer.allocate(1);

@@ -134,9 +134,7 @@ final class HostConfigTest {
         new Wrong("memory: 64M\nvms: [{name: a}]\n---\nmore: 1\n", 4, "one document is enough"),
         new Wrong("memory: &m 64M\nsocket: *m\nvms: [{name: a}]", 2, "aliases"),
         new Wrong(
-            "memory: 64M\nvms:\n  - name: a\n  - name: b\n  - name: a\n",
-            5,
-            "two VMs called a"),
+            "memory: 64M\nvms:\n  - name: a\n  - name: b\n  - name: a\n", 5, "two VMs called a"),
         new Wrong(
             "memory: 64M\nreclaim:\n  compres: true\nvms: [{name: a}]",
             3,
@@ -151,10 +149,8 @@ final class HostConfigTest {
             "memory: 64M\nreclaim:\n  pool-percent: 101\nvms: [{name: a}]",
             3,
             "pool-percent is 0 to 100, not 101"),
-        new Wrong(
-            "memory: 64M\ndefaults:\n  memroy: 1M\nvms: [{name: a}]", 3, "no key 'memroy'"),
-        new Wrong(
-            "memory: 64M\ndefaults:\n  memory: lots\nvms: [{name: a}]", 3, "give a size"),
+        new Wrong("memory: 64M\ndefaults:\n  memroy: 1M\nvms: [{name: a}]", 3, "no key 'memroy'"),
+        new Wrong("memory: 64M\ndefaults:\n  memory: lots\nvms: [{name: a}]", 3, "give a size"),
         new Wrong("memory: 64M\nvms:\n  - memory: 16M\n", 3, "every VM has a name"),
         new Wrong("memory: 64M\nvms:\n  - name: a b\n", 3, "'a b' is no name"),
         vm("    count: 0\n", 4, "count is 1 to 10000, not 0"),

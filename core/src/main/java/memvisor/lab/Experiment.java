@@ -4,7 +4,6 @@ import java.util.Optional;
 import memvisor.boot.BootRequest;
 import memvisor.host.HostMemory;
 import memvisor.lab.guest.BuiltinGuest;
-import memvisor.machine.ExitReason;
 import memvisor.machine.RunOutcome;
 import memvisor.machine.TechniqueKind;
 import memvisor.machine.VirtualMachine;
@@ -127,12 +126,8 @@ public final class Experiment {
 
     private void end(VirtualMachine running) {
       // One OUT of the two markers has been counted, and is no part of the section.
-      counted = RunTally.of(running).since(begun).without(markerExit(running.kind()));
+      counted = RunTally.of(running).since(begun).withoutMarker(running.kind());
       running.setMeasured(false);
-    }
-
-    private static ExitReason markerExit(TechniqueKind kind) {
-      return kind.isParavirtual() ? ExitReason.PRIVILEGED_INSTRUCTION : ExitReason.IO_INSTRUCTION;
     }
 
     RunResult result(Workload workload, TechniqueKind technique, String outcome, String check) {

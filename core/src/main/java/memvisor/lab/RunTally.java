@@ -67,11 +67,15 @@ record RunTally(
     return difference;
   }
 
-  /** Without one exit of {@code reason}. */
-  RunTally without(ExitReason reason) {
-    Map<String, Long> fewer = new TreeMap<>(exits);
+  /** Without one marker of the measured section: its exit, and its instruction if it retired. */
+  RunTally withoutMarker(TechniqueKind technique) {
+    ExitReason reason =
+        technique.isParavirtual() ? ExitReason.PRIVILEGED_INSTRUCTION : ExitReason.IO_INSTRUCTION;
+    SortedMap<String, Long> fewer = new TreeMap<>(exits);
     fewer.computeIfPresent(reason.name(), (name, count) -> count == 1 ? null : count - 1);
-    return new RunTally(instructions, fewer, tlb, counters, tableFrames, nanos);
+    // An instruction that the monitor performs for a guest in ring 3 does not retire.
+    long own = technique.isParavirtual() ? instructions : instructions - 1;
+    return new RunTally(own, fewer, tlb, counters, tableFrames, nanos);
   }
 
   RunResult result(

@@ -62,8 +62,12 @@ public final class TextReport {
   }
 
   private static void paravirtual(StringBuilder text, String technique, ParavirtualWork work) {
-    wrap(text, INDENT, "hypercalls, " + technique + ": " + counts(work.hypercalls()));
-    wrap(text, INDENT, "validation, " + technique + ": " + ParavirtualText.validation(work));
+    if (!work.hypercalls().isEmpty()) {
+      wrap(text, INDENT, "hypercalls, " + technique + ": " + counts(work.hypercalls()));
+    }
+    if (work.entries() != 0) {
+      wrap(text, INDENT, "validation, " + technique + ": " + ParavirtualText.validation(work));
+    }
   }
 
   /** One number where all agree; a paravirtual guest's own beside it. */

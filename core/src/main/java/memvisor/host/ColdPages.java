@@ -1,154 +1,120 @@
 package memvisor.host;
 
+import java.util.function.BooleanSupplier;
+
 /**
- * Finds pages of one VM that were not accessed for a while, as a clock hand sweeps over them, and
- * compresses them or writes them to the swap file.
+ * Takes the frames of those pages of one VM that were not accessed for longest, by a given means.
  *
- * <p>Each sweep ages a page whose accessed flag stayed clear and makes young again one whose flag
- * was set. The VM stands still.
+ * <p>A hand goes round over the pages, so that those of equal age take turns. The VM stands still.
  */
 final class ColdPages {
-  /** Pages asked about at a time: one leaf table of a nested technique. */
+  /** Every page that has a frame of its own. */
+  static final int ANY = 0;
+
+  /** Pages not accessed since the last harvest. */
+  static final int COLD = 1;
+
+  /** Most pages that a means is given at once. */
   private static final int BATCH = 512;
 
-  /** Sweeps that find nothing, and take younger pages each, before the means has run dry. */
-  private static final int[] MINIMUM_AGES = {2, 1, 1, 0};
-
-  /** In place of a number of pages: until enough frames are free. */
-  private static final long UNTIL_ENOUGH = Long.MAX_VALUE;
-
-  private static final byte OLDEST = 100;
-
-  /** Age of a page that would not compress: it is not tried again soon. */
-  private static final byte INCOMPRESSIBLE = -16;
-
-  private final VmReclaim pages;
-  private final VmMemory vm;
   private final GuestFrames frames;
-  private final byte[][] ages;
-  private final boolean[] accessed = new boolean[BATCH];
+  private final PageAges ages;
+  private final PageTaker compressor;
+  private final PageTaker swapper;
   private final long[] victims = new long[BATCH];
-  private final PageCompressor compressor;
-  private final PageSwapper swapper;
   private int region;
   private long hand;
-  private long accessedThisSweep;
-  private volatile long workingSetPages;
 
-  ColdPages(VmReclaim pages) {
-    this.pages = pages;
-    vm = pages.vm();
+  /** The means in use can take no more. */
+  private boolean exhausted;
+
+  ColdPages(VmReclaim pages, PageAges ages) {
     frames = pages.frames();
-    ages = new byte[frames.regionCount()][];
-    compressor = new PageCompressor(pages, this::leaveAlone);
+    this.ages = ages;
+    compressor =
+        new PageCompressor(pages, (in, gfn) -> ages.foundIncompressible(in, index(in, gfn)));
     swapper = new PageSwapper(pages);
-    for (int i = 0; i < ages.length; i++) {
-      ages[i] = new byte[(int) (frames.endGfn(i) - frames.firstGfn(i))];
-    }
-    hand = ages.length == 0 ? 0 : frames.firstGfn(0);
+    hand = frames.regionCount() == 0 ? 0 : frames.firstGfn(0);
   }
 
-  /** Pages found accessed in the last whole sweep. */
-  long workingSetPages() {
-    return workingSetPages;
+  private int index(int in, long gfn) {
+    return (int) (gfn - frames.firstGfn(in));
   }
 
-  long compressUntilEnough() {
-    return sweep(compressor, UNTIL_ENOUGH, false);
+  /**
+   * Compresses pages, the oldest first; pages that did not compress are left alone.
+   *
+   * @param most how many, at most
+   * @param youngest the least age of a page, {@link #COLD} or {@link #ANY}
+   * @param enough asked before every batch: whether to end now
+   * @return how many
+   */
+  long compress(long most, int youngest, BooleanSupplier enough) {
+    return take(compressor, most, youngest, enough);
   }
 
-  long swapUntilEnough() {
-    return sweep(swapper, UNTIL_ENOUGH, false);
+  /** As {@link #compress}, but to the swap file. */
+  long swapOut(long most, int youngest, BooleanSupplier enough) {
+    return take(swapper, most, youngest, enough);
   }
 
-  /** Compresses up to so many pages that were not accessed lately. */
-  long compressCold(long count) {
-    return sweep(compressor, count, false);
-  }
-
-  /** Swaps out up to so many pages that were not accessed lately. */
-  long swapCold(long count) {
-    return sweep(swapper, count, false);
-  }
-
-  long compress(long count) {
-    return sweep(compressor, count, true);
-  }
-
-  long swapOut(long count) {
-    return sweep(swapper, count, true);
-  }
-
-  private long sweep(PageTaker means, long most, boolean evenHot) {
+  private long take(PageTaker means, long most, int youngest, BooleanSupplier enough) {
+    exhausted = false;
     long taken = 0;
-    for (int age : MINIMUM_AGES) {
-      int minimumAge = evenHot ? Byte.MIN_VALUE : age;
-      boolean wrapped = false;
-      while (!wrapped && ages.length > 0) {
-        if (taken >= most || most == UNTIL_ENOUGH && !evenHot && isEnough()) {
-          return taken;
-        }
-        int in = region;
-        long first = hand;
-        int count = (int) Math.min(BATCH, frames.endGfn(in) - first);
-        int victimCount = age(in, first, count, minimumAge, most - taken);
-        int done = victimCount == 0 ? 0 : means.take(in, victims, victimCount);
-        if (done < 0) {
-          return taken;
-        }
-        taken += done;
-        wrapped = advance(count);
-      }
-      if (evenHot) {
+    // As old as there are enough pages of; those may refuse, and then half that age will do.
+    for (int age = ages.ageOf(most, youngest); ; age = Math.max(youngest, age / 2)) {
+      taken += sweep(means, most - taken, age, enough);
+      if (exhausted || taken >= most || age == youngest || enough.getAsBoolean()) {
         return taken;
       }
+    }
+  }
+
+  /** Goes round once; how many pages were taken. */
+  private long sweep(PageTaker means, long most, int youngest, BooleanSupplier enough) {
+    long taken = 0;
+    for (long left = frames.pageCount();
+        left > 0 && taken < most && !exhausted && !enough.getAsBoolean(); ) {
+      int in = region;
+      long looked = Math.min(left, frames.endGfn(in) - hand);
+      int count = 0;
+      long room = Math.min(BATCH, most - taken);
+      long gfn = hand;
+      for (; gfn < hand + looked && count < room; gfn++) {
+        if (isVictim(means, in, gfn, youngest)) {
+          victims[count++] = gfn;
+        }
+      }
+      left -= gfn - hand;
+      advance(gfn);
+      taken += count == 0 ? 0 : take(means, in, count);
     }
     return taken;
   }
 
-  private void leaveAlone(int in, long gfn) {
-    ages[in][(int) (gfn - frames.firstGfn(in))] = INCOMPRESSIBLE;
+  private boolean isVictim(PageTaker means, int in, long gfn, int youngest) {
+    int index = index(in, gfn);
+    return PageEntry.isPrivate(frames.get(in, gfn))
+        && ages.age(in, index) >= youngest
+        && !(means.equals(compressor) && ages.isIncompressible(in, index));
   }
 
-  private boolean isEnough() {
-    return pages.shared().isEnough();
-  }
-
-  private boolean advance(int count) {
-    hand += count;
-    if (hand < frames.endGfn(region)) {
-      return false;
+  private void advance(long gfn) {
+    hand = gfn;
+    if (hand == frames.endGfn(region)) {
+      region = (region + 1) % frames.regionCount();
+      hand = frames.firstGfn(region);
     }
-    region = (region + 1) % ages.length;
-    hand = frames.firstGfn(region);
-    if (region == 0) {
-      workingSetPages = accessedThisSweep;
-      accessedThisSweep = 0;
-    }
-    return region == 0;
   }
 
-  /** Ages a run of pages and leaves those old enough in {@link #victims}; how many. */
-  private int age(int in, long first, int count, int minimumAge, long most) {
-    java.util.Arrays.fill(accessed, false);
-    vm.derived().harvestAccessed(first, count, gfn -> accessed[(int) (gfn - first)] = true);
-    int found = 0;
+  private long take(PageTaker means, int in, int count) {
+    int done = means.take(in, victims, count);
+    exhausted = done < 0;
     for (int i = 0; i < count; i++) {
-      int index = (int) (first - frames.firstGfn(in)) + i;
-      if (!PageEntry.isPrivate(frames.get(in, first + i))) {
-        ages[in][index] = 0;
-        continue;
-      }
-      if (accessed[i]) {
-        accessedThisSweep++;
-        ages[in][index] = (byte) Math.min(ages[in][index], 0);
-      } else if (ages[in][index] < OLDEST) {
-        ages[in][index]++;
-      }
-      if (ages[in][index] >= minimumAge && found < most) {
-        victims[found++] = first + i;
+      if (!PageEntry.isPrivate(frames.get(in, victims[i]))) {
+        ages.taken(in, index(in, victims[i]));
       }
     }
-    return found;
+    return Math.max(0, done);
   }
 }

@@ -53,6 +53,15 @@ final class GuestFrames {
     return firstGfn.length;
   }
 
+  /** Number of pages of all regions. */
+  long pageCount() {
+    long pages = 0;
+    for (long[] region : entries) {
+      pages += region.length;
+    }
+    return pages;
+  }
+
   long firstGfn(int region) {
     return firstGfn[region];
   }
@@ -148,10 +157,7 @@ final class GuestFrames {
     long[] counted = new long[byState.length];
     forEach((region, gfn, entry) -> counted[PageEntry.state(entry).ordinal()]++);
     counted[0] = byState[0];
-    long pages = 0;
-    for (long[] region : entries) {
-      pages += region.length;
-    }
+    long pages = pageCount();
     if (!Arrays.equals(counted, byState) || Arrays.stream(byState).sum() != pages) {
       throw new IllegalStateException(
           "guest pages by state: kept %s, counted %s, pages=%d"

@@ -130,6 +130,11 @@ public final class HostReclaim {
     return host.freeFrames() >= highFrames();
   }
 
+  /** Frames that are missing until it is. */
+  long missingFrames() {
+    return Math.max(0, highFrames() - host.freeFrames());
+  }
+
   /** A policy acts long before the marks that serve where there is none. */
   private long lowFrames() {
     return overcommit == null

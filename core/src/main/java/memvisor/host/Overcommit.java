@@ -86,6 +86,7 @@ public final class Overcommit {
         vm.reclaim().isPresent()
             ? wanted
             : wanted.withLimitPages(wanted.promisedPages()).withFloorPages(wanted.promisedPages());
+    vm.reclaim().ifPresent(on -> on.setFloorPages(terms.floorPages()));
     Managed known = managed.get(vm.vmId());
     if (known == null) {
       BalloonWatch watch = new BalloonWatch(policy.options().contract());

@@ -15,14 +15,9 @@ final class PolicyOrders {
   /** Most pages that one standstill takes: some milliseconds. */
   private static final long PAGES_PER_STANDSTILL = 1024;
 
-  /** How often all pages are looked at for zeroes, on the VM's clock. */
-  private static final long ZERO_SCAN_NANOS = 2_000_000_000L;
-
   private static final Order NONE = new Order(Decision.MACHINE, Step.GIVE_UP, 0, "");
 
   private final VmReclaim pages;
-  private final DedupScanner scanner;
-  private final ColdPages cold;
   private volatile Order merge = NONE;
   private volatile Order take = NONE;
 
@@ -30,12 +25,9 @@ final class PolicyOrders {
   private int edition;
 
   private volatile MemoryState state = MemoryState.HIGH;
-  private long nextZeroScanNanos;
 
-  PolicyOrders(VmReclaim pages, DedupScanner scanner, ColdPages cold) {
+  PolicyOrders(VmReclaim pages) {
     this.pages = pages;
-    this.scanner = scanner;
-    this.cold = cold;
   }
 
   /** The policy has looked: what it wants now follows. */
@@ -83,36 +75,36 @@ final class PolicyOrders {
     }
     int since = edition();
     Order zeroes = merge;
-    if (zeroes.pages() > 0 && nowNanos >= nextZeroScanNanos) {
-      nextZeroScanNanos = nowNanos + ZERO_SCAN_NANOS;
-      record(Step.MERGE, scanner.mergeZeroes(), zeroes);
+    if (zeroes.pages() > 0) {
+      pages.record(Step.MERGE, pages.mergeZeroes(nowNanos), zeroes.reason());
     }
     Order order = take;
     // Part by part, so that the guest runs in between, unless there is nothing left for others.
     boolean low = state == MemoryState.LOW;
     long most = low ? order.pages() : Math.min(order.pages(), PAGES_PER_STANDSTILL);
-    long taken = take(order, most);
+    long taken = take(order, Math.min(most, pages.abovePages()), nowNanos);
     long rest = taken < most ? 0 : order.pages() - taken;
     leave(rest <= 0 ? NONE : new Order(order.vmId(), order.step(), rest, order.reason()), since);
   }
 
-  private long take(Order order, long most) {
+  /** Cold pages by the means ordered; in need by any, and then pages that are in use. */
+  private long take(Order order, long most, long nowNanos) {
+    pages.findCold(most, nowNanos);
+    if (state.compareTo(MemoryState.HARD) < 0) {
+      return take(order.step(), most, ColdPages.COLD, order);
+    }
     long taken = 0;
-    Step step = order.step();
-    while (taken < most && step != Step.GIVE_UP) {
-      long left = most - taken;
-      long done = step == Step.COMPRESS ? cold.compressCold(left) : cold.swapCold(left);
-      record(step, done, order);
-      taken += done;
-      boolean hard = state.compareTo(MemoryState.HARD) >= 0;
-      step = hard ? pages.shared().policy().next(step) : Step.GIVE_UP;
+    for (int youngest = ColdPages.COLD; youngest >= ColdPages.ANY; youngest--) {
+      for (Step step = order.step();
+          step != Step.GIVE_UP;
+          step = pages.shared().policy().next(step)) {
+        taken += take(step, most - taken, youngest, order);
+      }
     }
     return taken;
   }
 
-  private void record(Step step, long done, Order order) {
-    if (done > 0) {
-      pages.shared().decided(pages.vm().vmId(), step, done, order.reason());
-    }
+  private long take(Step step, long most, int youngest, Order order) {
+    return most == 0 ? 0 : pages.take(step, most, youngest, order.reason(), () -> false);
   }
 }

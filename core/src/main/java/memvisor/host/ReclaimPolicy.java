@@ -2,7 +2,7 @@ package memvisor.host;
 
 import memvisor.host.policy.Decision.Step;
 
-/** Which means comes next: the mildest one that is allowed and has not run dry. */
+/** By which means pages are taken from a VM: the mildest one that is allowed and not exhausted. */
 final class ReclaimPolicy {
   private final ReclaimOptions options;
 
@@ -10,17 +10,13 @@ final class ReclaimPolicy {
     this.options = options;
   }
 
-  /** The step after {@code previous} ran dry. */
-  Step next(Step previous) {
-    return switch (previous) {
-      case MERGE -> options.compress() ? Step.COMPRESS : next(Step.COMPRESS);
-      case COMPRESS -> options.swap().isPresent() ? Step.SWAP : Step.GIVE_UP;
-      default -> Step.GIVE_UP;
-    };
+  /** The mildest means allowed; {@link Step#GIVE_UP} if there is none. */
+  Step first() {
+    return options.compress() ? Step.COMPRESS : next(Step.COMPRESS);
   }
 
-  /** The mildest step allowed. */
-  Step first() {
-    return options.dedup().run() ? Step.MERGE : next(Step.MERGE);
+  /** The means after {@code previous}. */
+  Step next(Step previous) {
+    return previous == Step.COMPRESS && options.swap().isPresent() ? Step.SWAP : Step.GIVE_UP;
   }
 }

@@ -212,15 +212,16 @@ public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
     return frames.countsByState()[state.ordinal()];
   }
 
-  /** Pages found accessed when the reclaim clock last went round; 0 before it did. */
+  /**
+   * Pages with a frame of their own that the guest accessed in the last ten seconds or so of its
+   * clock; 0 where nobody counted yet.
+   */
   public long workingSetPages() {
-    return reclaim == null ? 0 : reclaim.workingSetPages();
+    return workingSet().orElse(0);
   }
 
-  /** The same, or empty where nobody counted yet. */
   OptionalLong workingSet() {
-    long pages = workingSetPages();
-    return pages == 0 ? OptionalLong.empty() : OptionalLong.of(pages);
+    return reclaim == null ? OptionalLong.empty() : reclaim.workingSetPages();
   }
 
   /** How much of its time this VM waited for memory that had been taken from it. */

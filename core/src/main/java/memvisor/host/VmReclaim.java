@@ -2,6 +2,8 @@ package memvisor.host;
 
 import java.lang.foreign.Arena;
 import java.util.Map;
+import java.util.OptionalLong;
+import java.util.function.BooleanSupplier;
 import java.util.function.LongConsumer;
 import memvisor.host.compress.CompressedPool;
 import memvisor.host.compress.PageCodec;
@@ -26,6 +28,9 @@ final class VmReclaim {
 
   private static final int PAGE_BYTES = 4096;
 
+  /** How often all pages are looked at for zeroes, on the VM's clock. */
+  private static final long ZERO_SCAN_NANOS = 2_000_000_000L;
+
   private final VmMemory vm;
   private final HostMemory host;
   private final HostReclaim reclaim;
@@ -36,6 +41,7 @@ final class VmReclaim {
   private final Arena arena = Arena.ofAuto();
   private final long scratch = arena.allocate(PAGE_BYTES, 64).address();
   private final DedupScanner scanner;
+  private final PageAges ages;
   private final ColdPages cold;
   private final PolicyOrders orders;
 
@@ -44,6 +50,10 @@ final class VmReclaim {
 
   private int leftCount;
   private long nextScanNanos;
+  private long nextZeroScanNanos;
+  private volatile long floorPages;
+  private boolean harvested;
+  private boolean gaveUp;
 
   /** A VM has one processor here: when it waits, all of it waits. */
   private final PressureMeter pressure = new PressureMeter(1);
@@ -60,8 +70,9 @@ final class VmReclaim {
     this.placer = placer;
     history = new PageHistory(frames);
     scanner = new DedupScanner(this);
-    cold = new ColdPages(this);
-    orders = new PolicyOrders(this, scanner, cold);
+    ages = new PageAges(this);
+    cold = new ColdPages(this, ages);
+    orders = new PolicyOrders(this);
   }
 
   VmMemory vm() {
@@ -98,8 +109,19 @@ final class VmReclaim {
     }
   }
 
-  long workingSetPages() {
-    return cold.workingSetPages();
+  /** Pages that were accessed lately; empty until known. */
+  OptionalLong workingSetPages() {
+    return ages.workingSetPages();
+  }
+
+  /** Host frames that are never taken from this VM by force. */
+  void setFloorPages(long pages) {
+    floorPages = pages;
+  }
+
+  /** Host frames that may be taken by force now. */
+  long abovePages() {
+    return Math.max(0, host.ledger().usage(vm.vmId()).total() - floorPages);
   }
 
   PressureMeter pressure() {
@@ -337,7 +359,14 @@ final class VmReclaim {
   boolean isDue(long nowNanos) {
     return reclaim.isLow()
         || orders.isPending()
+        || isSampleDue(nowNanos)
         || reclaim.options().dedup().run() && nowNanos >= nextScanNanos;
+  }
+
+  /** Where a policy wants to know what the VM uses. */
+  private boolean isSampleDue(long nowNanos) {
+    return reclaim.overcommit().isPresent()
+        && nowNanos - ages.lastHarvestNanos() >= PageAges.PERIOD_NANOS;
   }
 
   /** Keeps the VM's averages, and lets the policy look at the machine; holds no lock. */
@@ -359,33 +388,86 @@ final class VmReclaim {
       nextScanNanos = nowNanos + reclaim.options().dedup().sleepMilliseconds() * 1_000_000;
       scanner.scan(reclaim.options().dedup().pagesToScan());
     }
-    pressure.began(host.ledger().nowNanos());
-    orders.obey(nowNanos);
-    if (reclaim.isLow()) {
-      balance();
+    harvested = false;
+    if (isSampleDue(nowNanos)) {
+      harvest(nowNanos);
     }
-    pressure.ended(host.ledger().nowNanos());
+    if (orders.isPending() || reclaim.isLow()) {
+      pressure.began(host.ledger().nowNanos());
+      orders.obey(nowNanos);
+      if (reclaim.isLow()) {
+        balance(nowNanos);
+      }
+      pressure.ended(host.ledger().nowNanos());
+    }
   }
 
-  /** Takes pages by ever harder means until enough frames are free. */
-  private void balance() {
-    ReclaimPolicy policy = reclaim.policy();
+  private void harvest(long nowNanos) {
+    ages.harvest(nowNanos);
+    harvested = true;
+  }
+
+  /** Makes sure that so many pages are known to be cold, if they are; once per standstill. */
+  void findCold(long pages, long nowNanos) {
+    if (!harvested && ages.pagesOfAge(ColdPages.COLD) < pages) {
+      harvest(nowNanos);
+    }
+  }
+
+  /**
+   * Merges every page of zeroes, if that was not tried a moment ago: it looks at all pages.
+   *
+   * @return pages merged
+   */
+  long mergeZeroes(long nowNanos) {
+    if (nowNanos < nextZeroScanNanos) {
+      return 0;
+    }
+    nextZeroScanNanos = nowNanos + ZERO_SCAN_NANOS;
+    return scanner.mergeZeroes();
+  }
+
+  /**
+   * Takes pages by ever harder means until enough frames are free: cold pages by every means, then
+   * any pages. A VM at its floor keeps what it has; others are asked for theirs.
+   */
+  private void balance(long nowNanos) {
+    long most = abovePages();
+    if (most == 0) {
+      return;
+    }
     String reason = reclaim.because();
-    for (Step step = policy.first(); ; step = policy.next(step)) {
-      long pages =
-          switch (step) {
-            case MERGE -> scanner.mergeZeroes();
-            case COMPRESS -> cold.compressUntilEnough();
-            case SWAP -> cold.swapUntilEnough();
-            default -> 0;
-          };
-      if (pages > 0 || step == Step.GIVE_UP) {
-        reclaim.decided(vm.vmId(), step, pages, reason);
-      }
-      if (reclaim.isEnough() || step == Step.GIVE_UP) {
-        return;
+    long taken =
+        reclaim.options().dedup().run() ? record(Step.MERGE, mergeZeroes(nowNanos), reason) : 0;
+    findCold(Math.min(most, reclaim.missingFrames()), nowNanos);
+    for (int youngest = ColdPages.COLD; youngest >= ColdPages.ANY; youngest--) {
+      for (Step step = reclaim.policy().first();
+          step != Step.GIVE_UP;
+          step = reclaim.policy().next(step)) {
+        taken += take(step, most - taken, youngest, reason, reclaim::isEnough);
       }
     }
+    boolean dry = !reclaim.isEnough() && taken < most;
+    if (dry && !gaveUp) {
+      reclaim.decided(vm.vmId(), Step.GIVE_UP, taken, reason);
+    }
+    gaveUp = dry;
+  }
+
+  /** Takes pages by one means, and records it; how many. */
+  long take(Step step, long most, int youngest, String reason, BooleanSupplier enough) {
+    long pages =
+        step == Step.COMPRESS
+            ? cold.compress(most, youngest, enough)
+            : cold.swapOut(most, youngest, enough);
+    return record(step, pages, reason);
+  }
+
+  long record(Step step, long pages, String reason) {
+    if (pages > 0) {
+      reclaim.decided(vm.vmId(), step, pages, reason);
+    }
+    return pages;
   }
 
   /** Scans all pages of the VM once; VM still. */
@@ -395,11 +477,11 @@ final class VmReclaim {
 
   /** Compresses up to that many pages, cold or not; VM still. */
   long compress(long pages) {
-    return cold.compress(pages);
+    return cold.compress(pages, ColdPages.ANY, () -> false);
   }
 
   /** Writes up to that many pages to the swap file, cold or not; VM still. */
   long swapOut(long pages) {
-    return cold.swapOut(pages);
+    return cold.swapOut(pages, ColdPages.ANY, () -> false);
   }
 }

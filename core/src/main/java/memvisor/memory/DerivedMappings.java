@@ -18,10 +18,7 @@ public interface DerivedMappings {
 
   /**
    * Reports the guest frames among {@code [firstGfn, firstGfn + count)} that were accessed since
-   * they were last asked about, and marks all of them as not accessed.
-   *
-   * <p>Where hardware keeps an accessed flag it is read and cleared; elsewhere the derived entry is
-   * dropped, and its return says that the page was used.
+   * they were last asked about, by the accessed flags of the derived entries, and clears those.
    *
    * @return false if nothing is derived, so that nobody can tell
    */

@@ -83,7 +83,9 @@ final class NestedTables {
     return machine.hva(tableHpa) + 8L * index(gpa, level);
   }
 
-  /** A and D are preset where the format has them: the monitor does not read them. */
+  /**
+   * A is preset: an entry is made because of an access. D is, since the monitor does not read it.
+   */
   private long tableEntry(long hpa) {
     return format.tableEntry(hpa, Rights.ALL) | format.accessedBit();
   }
@@ -173,10 +175,7 @@ final class NestedTables {
     }
   }
 
-  /**
-   * Reports the frames of {@code [gpa, end)} that were accessed. A flag that the format has is
-   * cleared; without one the leaf goes, and the violation that brings it back is the flag.
-   */
+  /** Reports the frames of {@code [gpa, end)} that were accessed, and clears that flag. */
   void harvestAccessed(long gpa, long end, LongConsumer accessed) {
     harvestAccessed(root, levels, 0, gpa, end, accessed);
   }
@@ -193,18 +192,14 @@ final class NestedTables {
       }
       if (!format.isLeaf(entry, level)) {
         harvestAccessed(format.tableAddress(entry), level - 1, at, gpa, end, accessed);
-      } else if (takeAccessed(slot, entry, level)) {
+      } else if (takeAccessed(slot, entry)) {
         report(Math.max(gpa, at), Math.min(end, at + span), accessed);
       }
     }
   }
 
-  private boolean takeAccessed(long slot, long entry, int level) {
+  private boolean takeAccessed(long slot, long entry) {
     long flag = format.accessedBit();
-    if (flag == 0) {
-      drop(slot, level);
-      return true;
-    }
     Hva.writeLong(slot, entry & ~flag);
     stale |= (entry & flag) != 0;
     return (entry & flag) != 0;

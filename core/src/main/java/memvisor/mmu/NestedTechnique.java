@@ -52,7 +52,7 @@ public final class NestedTechnique implements Technique {
     this.format =
         options.amd()
             ? PagingFormat.npt(options.levels(), PHYSICAL_ADDRESS_BITS)
-            : PagingFormat.ept(options.levels(), PHYSICAL_ADDRESS_BITS, false);
+            : PagingFormat.ept(options.levels(), PHYSICAL_ADDRESS_BITS, true);
     this.tables = new NestedTables(backing, format, options.maxPageSize().sizeLog2());
     backing.setDerivedMappings(this);
   }

@@ -171,7 +171,8 @@ public final class BalloonWatch {
       return "its balloon stands at %d of %d pages for %.1f s%s"
           .formatted(seen.balloonedPages(), seen.targetPages(), still / 1e9, spare);
     }
-    long elapsed = vmNanos - debtNanos;
+    // As of when it last grew: standing still since then is the deadline's business.
+    long elapsed = progressNanos - debtNanos;
     long due = contract.pagesPerSecond() * (elapsed / 1_000_000) / 1000;
     if (elapsed >= contract.deadlineNanos() && mostPages - debtPages < due) {
       return "its balloon grew by %d pages in %.1f s, not the %d a second it owes"

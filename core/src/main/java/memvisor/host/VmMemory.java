@@ -421,9 +421,8 @@ public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
 
   /** Copies part of a page that has no frame, wherever its contents are. */
   void readWithoutFrame(long gfn, int inPage, byte[] target, int offset, int lengthBytes) {
-    long entry = frames.get(frames.region(gfn), gfn);
-    if (PageEntry.isReclaimed(entry) && reclaim != null) {
-      reclaim.read(gfn, entry, inPage, target, offset, lengthBytes);
+    if (reclaim != null) {
+      reclaim.read(gfn, inPage, target, offset, lengthBytes);
     } else {
       Arrays.fill(target, offset, offset + lengthBytes, (byte) 0);
     }

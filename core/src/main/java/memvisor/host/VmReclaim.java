@@ -326,11 +326,17 @@ final class VmReclaim {
     }
   }
 
-  /** Copies part of a page that has no frame, and brings it to none. */
-  void read(long gfn, long entry, int inPage, byte[] target, int offset, int lengthBytes) {
+  /** Copies part of a page that had no frame a moment ago, and brings it to none. */
+  void read(long gfn, int inPage, byte[] target, int offset, int lengthBytes) {
     synchronized (vm) {
+      long entry = frames.get(frames.region(gfn), gfn);
       switch (PageEntry.state(entry)) {
-        case UNTOUCHED, BALLOONED, RESIDENT, ZERO, SHARED -> fill(scratch, 0);
+        // A vCPU was faster.
+        case RESIDENT, ZERO, SHARED -> {
+          Hva.read(machine().hva(Backing.hpa(entry)) + inPage, target, offset, lengthBytes);
+          return;
+        }
+        case UNTOUCHED, BALLOONED -> fill(scratch, 0);
         case SAME_FILLED -> fill(scratch, PageEntry.word(entry));
         case COMPRESSED -> {
           if (!reclaim.pool().load(PageEntry.handle(entry), codec, scratch)) {

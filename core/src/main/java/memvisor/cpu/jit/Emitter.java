@@ -13,6 +13,8 @@ final class Emitter {
   static final ClassDesc COMPILED = ClassDesc.of(HotCode.PACKAGE, "CompiledCode");
   static final ClassDesc VCPU = ClassDesc.of(HotCode.PACKAGE, "Vcpu");
   static final ClassDesc FLAGS = ClassDesc.of(HotCode.PACKAGE, "Flags");
+  private static final ClassDesc SSE = ClassDesc.of(HotCode.PACKAGE, "SseOp");
+  private static final ClassDesc LANES = ClassDesc.of(HotCode.PACKAGE, "Lanes");
   static final ClassDesc LONGS = ConstantDescs.CD_long.arrayType();
   private static final ClassDesc LONG = ConstantDescs.CD_long;
   private static final ClassDesc INT = ConstantDescs.CD_int;
@@ -106,6 +108,46 @@ final class Emitter {
     b.invokestatic(COMPILED, STORES[Integer.numberOfTrailingZeros(bytes)], STORE);
   }
 
+  /** As {@link #store}, with two halves after the address. */
+  void storeVector() {
+    b.invokestatic(COMPILED, "store128", MethodTypeDesc.of(INT, VCPU, LONG, LONG, LONG, INT, INT));
+  }
+
+  /** The CPU is on the stack; pushes whether SSE operations fault. */
+  void vectorsUnavailable() {
+    b.invokestatic(SSE, "unavailable", MethodTypeDesc.of(BOOLEAN, VCPU));
+  }
+
+  /** A function of two halves of vectors. */
+  void laneFunction(String name) {
+    b.invokestatic(LANES, name, MethodTypeDesc.of(LONG, LONG, LONG));
+  }
+
+  /** The signs of the bytes of a half. */
+  void byteSigns() {
+    b.invokestatic(LANES, "signs8", MethodTypeDesc.of(LONG, LONG));
+  }
+
+  /** CPU, address and size are on the stack; pushes a host address, or 0. */
+  void lockable() {
+    b.invokestatic(COMPILED, "lockable", MethodTypeDesc.of(LONG, VCPU, LONG, INT));
+  }
+
+  /** Host address, size, operation, source and carry are on the stack; pushes the old value. */
+  void updateAtomically() {
+    b.invokestatic(COMPILED, "update", MethodTypeDesc.of(LONG, LONG, INT, INT, LONG, LONG));
+  }
+
+  /** Host address, size and new value are on the stack; pushes the old value. */
+  void exchangeAtomically() {
+    b.invokestatic(COMPILED, "exchange", MethodTypeDesc.of(LONG, LONG, INT, LONG));
+  }
+
+  /** Host address, size, expected and new value are on the stack; pushes the old value. */
+  void compareExchangeAtomically() {
+    b.invokestatic(COMPILED, "compareExchange", MethodTypeDesc.of(LONG, LONG, INT, LONG, LONG));
+  }
+
   void opaque() {
     b.invokevirtual(COMPILED, "opaque", MethodTypeDesc.of(INT, VCPU, LONG, INT, INT));
   }
@@ -158,6 +200,26 @@ final class Emitter {
   void longFunction(Class<?> owner, String name, int arguments) {
     b.invokestatic(
         owner.describeConstable().orElseThrow(), name, MethodTypeDesc.of(LONG, longs(arguments)));
+  }
+
+  /** A function of a long to an int. */
+  void intFunction(Class<?> owner, String name) {
+    b.invokestatic(owner.describeConstable().orElseThrow(), name, MethodTypeDesc.of(INT, LONG));
+  }
+
+  /** Rotates the long or int on the stack, by the int above it. */
+  void rotateLeft(int bytes) {
+    if (bytes == 8) {
+      b.invokestatic(ConstantDescs.CD_Long, "rotateLeft", MethodTypeDesc.of(LONG, LONG, INT));
+    } else {
+      b.invokestatic(ConstantDescs.CD_Integer, "rotateLeft", MethodTypeDesc.of(INT, INT, INT));
+    }
+  }
+
+  /** SHLD or SHRD: destination, source and amount are on the stack; pushes the result. */
+  void doubleShift(boolean left, int bytes) {
+    String name = (left ? "shld" : "shrd") + 8 * bytes;
+    b.invokestatic(COMPILED, name, MethodTypeDesc.of(LONG, LONG, LONG, INT));
   }
 
   void compareUnsigned() {

@@ -17,8 +17,13 @@ final class Exits {
   /** A store that faulted, or that was made and overwrote the code that made it. */
   static final int STORE = 6;
 
+  /** Nothing was done yet: the operation itself is to be executed, and then to be left. */
+  static final int RARE = 7;
+
   /** As in {@code CompiledCode.leave}. */
   static final int KIND_BITS = 4;
+
+  private static final int KIND = (1 << KIND_BITS) - 1;
 
   private record Exit(Label label, int code, FlagState flags) {}
 
@@ -49,6 +54,13 @@ final class Exits {
     return exit.label;
   }
 
+  /** The same where {@link Frame#exit} holds the kind. */
+  Label withKind(int number, FlagState flags) {
+    Exit exit = new Exit(e.newLabel(), number << KIND_BITS, flags);
+    pending.add(exit);
+    return exit.label;
+  }
+
   /** Emits the exits asked for since the last time; control does not fall into them. */
   void flush() {
     Map<FlagState, Label> stores = new LinkedHashMap<>();
@@ -56,6 +68,9 @@ final class Exits {
       Label store = stores.computeIfAbsent(exit.flags, unused -> e.newLabel());
       e.b.labelBinding(exit.label);
       e.constant(exit.code);
+      if ((exit.code & KIND) == 0) {
+        e.b.iload(frame.exit).ior();
+      }
       e.b.istore(frame.exit).goto_(store);
     }
     stores.forEach(

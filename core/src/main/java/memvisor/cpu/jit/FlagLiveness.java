@@ -37,8 +37,11 @@ final class FlagLiveness {
             return false;
           }
         }
-        case Lowered.Shift unused -> {
-          return true;
+        case Lowered.Shift o -> {
+          return !(o.destination() instanceof Memory);
+        }
+        case Lowered.Scan o -> {
+          return !(o.source() instanceof Memory);
         }
         case Lowered.Multiply o -> {
           return !(o.left() instanceof Memory) && !(o.right() instanceof Memory);

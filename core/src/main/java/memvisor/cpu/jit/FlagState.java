@@ -302,7 +302,61 @@ sealed interface FlagState {
     }
   }
 
-  /** A product; {@code status} is an int local with CF and OF. */
+  /** A shift of 4 or 8 bytes by an int local that is not zero. */
+  record ShiftedBy(ShiftOperation operation, Value operand, Value result, int count, int bytes)
+      implements Result {
+    @Override
+    public void store(Emitter e) {
+      e.pushFlags();
+      result.push(e);
+      operand.push(e);
+      switch (operation) {
+        case SHL -> {
+          result.push(e);
+          e.b.iload(count);
+          e.constant(8 * bytes);
+          e.status("statusOfShl", 2, 2);
+        }
+        case SHR -> {
+          e.b.iload(count);
+          e.status("statusOfShr", 1, 1);
+        }
+        case SAR -> {
+          e.b.iload(count);
+          e.status("statusOfSar", 1, 1);
+        }
+        case ROL, ROR -> throw new IllegalStateException("not a shift: " + operation);
+      }
+      e.setResult();
+    }
+  }
+
+  /** The flags after an operation repeated {@code count} times, an int local: none changes none. */
+  record Counted(int count, FlagState after, FlagState before) implements FlagState {
+    @Override
+    public void store(Emitter e) {
+      Label none = e.newLabel();
+      Label end = e.newLabel();
+      e.b.iload(count).ifeq(none);
+      after.store(e);
+      e.b.goto_(end).labelBinding(none);
+      before.store(e);
+      e.b.labelBinding(end);
+    }
+
+    @Override
+    public void branch(Emitter e, int condition, Label target) {
+      Label none = e.newLabel();
+      Label end = e.newLabel();
+      e.b.iload(count).ifeq(none);
+      after.branch(e, condition, target);
+      e.b.goto_(end).labelBinding(none);
+      before.branch(e, condition, target);
+      e.b.labelBinding(end);
+    }
+  }
+
+  /** A product or a double shift; {@code status} is an int local with CF and OF. */
   record Product(Value result, int status) implements Result {
     @Override
     public void store(Emitter e) {

@@ -67,14 +67,27 @@ final class Frame {
     }
   }
 
+  /** Stores those registers of a bit set that the code may have written. */
+  void spill(int registerSet) {
+    for (int r = 0; r < REGISTERS; r++) {
+      if (use.isWritten(r) && (registerSet >>> r & 1) != 0) {
+        store(r);
+      }
+    }
+  }
+
   /** Stores the registers that the code may have written. */
   void spill() {
     for (int r = 0; r < REGISTERS; r++) {
       if (use.isWritten(r)) {
-        e.b.aload(gpr);
-        e.constant(r);
-        e.b.lload(registers[r]).lastore();
+        store(r);
       }
     }
+  }
+
+  private void store(int r) {
+    e.b.aload(gpr);
+    e.constant(r);
+    e.b.lload(registers[r]).lastore();
   }
 }

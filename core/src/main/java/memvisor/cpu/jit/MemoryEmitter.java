@@ -53,6 +53,22 @@ final class MemoryEmitter {
   /** Sets {@link Frame#address} to the linear address. */
   void address(Address a, int blockStart) {
     pushOffset(a, blockStart);
+    segment(a);
+  }
+
+  /** The same, {@code distance} bytes further on. */
+  void address(Address a, int blockStart, Value distance) {
+    pushOffset(a, blockStart);
+    distance.push(e);
+    e.b.ladd();
+    if (a.mask() != -1L) {
+      e.constant(a.mask());
+      e.b.land();
+    }
+    segment(a);
+  }
+
+  private void segment(Address a) {
     if (a.hasSegmentBase()) {
       e.pushArray("segmentBase");
       e.constant(a.segment());
@@ -83,6 +99,13 @@ final class MemoryEmitter {
     finishLoad(bytes, true, to, flags, number);
   }
 
+  /** Pushes the host address for an atomic access at {@link Frame#address}, or 0. */
+  void pushLockable(int bytes) {
+    e.b.aload(Emitter.CPU).lload(frame.address);
+    e.constant(bytes);
+    e.lockable();
+  }
+
   private void finishLoad(int bytes, boolean signed, int to, FlagState flags, int number) {
     if (signed) {
       e.signExtend(bytes);
@@ -95,6 +118,16 @@ final class MemoryEmitter {
   /** Stores {@code value} at {@link Frame#address}. */
   void store(int bytes, Value value, FlagState flags, int number) {
     pushStore(bytes, value, number);
+    e.b.ifne(exits.at(number, Exits.STORE, flags));
+  }
+
+  /** Stores two halves at {@link Frame#address}. */
+  void storeVector(Value low, Value high, FlagState flags, int number) {
+    e.b.aload(Emitter.CPU).lload(frame.address);
+    low.push(e);
+    high.push(e);
+    pushPosition(number);
+    e.storeVector();
     e.b.ifne(exits.at(number, Exits.STORE, flags));
   }
 

@@ -11,6 +11,7 @@ import memvisor.cpu.x86.Lowered.Register;
 /** Which general registers the translated operations of a piece of code read or write. */
 final class RegisterUse {
   private static final int RAX = 0;
+  private static final int RCX = 1;
   private static final int RDX = 2;
   private static final int RSP = 4;
   private static final int RBP = 5;
@@ -55,7 +56,7 @@ final class RegisterUse {
       }
       case Lowered.Lea o -> {
         write(o.destination());
-        address(o.address());
+        read(o.source());
       }
       case Lowered.Push o -> {
         writeRegister(RSP);
@@ -78,7 +79,18 @@ final class RegisterUse {
       }
       case Lowered.SetCondition o -> write(o.destination());
       case Lowered.Shift o -> write(o.destination());
+      case Lowered.ShiftByCl o -> {
+        write(o.destination());
+        use(RCX);
+      }
       case Lowered.Rotate o -> write(o.destination());
+      case Lowered.DoubleShift o -> {
+        write(o.destination());
+        read(o.source());
+        if (o.isByCl()) {
+          use(RCX);
+        }
+      }
       case Lowered.Multiply o -> {
         write(o.destination());
         read(o.left());
@@ -89,9 +101,39 @@ final class RegisterUse {
         writeRegister(RDX);
         read(o.source());
       }
+      case Lowered.Divide o -> {
+        writeRegister(RAX);
+        writeRegister(RDX);
+        read(o.divisor());
+      }
+      case Lowered.LockedAlu o -> {
+        read(o.destination());
+        read(o.source());
+      }
+      case Lowered.Exchange o -> {
+        write(o.destination());
+        write(o.register());
+      }
+      case Lowered.ExchangeAdd o -> {
+        read(o.destination());
+        write(o.register());
+      }
+      case Lowered.CompareExchange o -> {
+        read(o.destination());
+        read(o.register());
+        writeRegister(RAX);
+      }
       case Lowered.BitTest o -> {
         read(o.operand());
         read(o.index());
+      }
+      case Lowered.BitChange o -> {
+        write(o.operand());
+        read(o.index());
+      }
+      case Lowered.Scan o -> {
+        write(o.destination());
+        read(o.source());
       }
       case Lowered.SwapBytes o -> write(o.operand());
       case Lowered.SignOf o -> {
@@ -102,6 +144,15 @@ final class RegisterUse {
         writeRegister(RSP);
         writeRegister(RBP);
       }
+      case Lowered.LoadVector o -> read(o.source());
+      case Lowered.StoreVector o -> read(o.destination());
+      case Lowered.SetHalf o -> read(o.source());
+      case Lowered.GetHalf o -> write(o.destination());
+      case Lowered.ByteMask o -> write(o.destination());
+      case Lowered.CopyVector unused -> {}
+      case Lowered.MoveHalf unused -> {}
+      case Lowered.LaneWise unused -> {}
+      case Lowered.Detached unused -> {}
       case Lowered.Jump unused -> {}
       case Lowered.JumpIf unused -> {}
       case Lowered.Nop unused -> {}

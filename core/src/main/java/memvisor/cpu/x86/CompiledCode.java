@@ -27,6 +27,9 @@ public abstract class CompiledCode {
   /** As exit kind beside those of {@link MicroOp}: a store faulted, or overwrote its own block. */
   static final int STORE = 6;
 
+  /** Another exit kind: the operation was not executed, which is left to its object. */
+  static final int RARE = 7;
+
   /** The generated code answers an exit as {@code operation << EXIT_SHIFT | kind}. */
   static final int EXIT_SHIFT = 4;
 
@@ -253,6 +256,17 @@ public abstract class CompiledCode {
     return c.translation.store(c, gva, value, 8, retired, number);
   }
 
+  /** Stores 16 bytes, or faults having stored none; not zero if the code must be left. */
+  static int store128(Vcpu c, long gva, long low, long high, int retired, int number) {
+    int i = (int) (gva >>> 12) & TranslationCache.MASK;
+    if (c.translatedWriteTag[i] == (gva + 15 & -4096L)) {
+      Hva.writeLong(gva + c.writeAddend[i], low);
+      Hva.writeLong(gva + c.writeAddend[i] + 8, high);
+      return 0;
+    }
+    return c.translation.slowStore128(c, gva, low, high, retired, number);
+  }
+
   /** The load of a read-modify-write; zero-extended. */
   static long loadForWrite(Vcpu c, long gva, int bytes, int retired, int number) {
     int i = (int) (gva >>> 12) & TranslationCache.MASK;
@@ -279,6 +293,16 @@ public abstract class CompiledCode {
   private int store(Vcpu c, long gva, long value, int bytes, int retired, int number) {
     c.position = retired + translated.indexOf[number];
     c.store(gva, bytes, value);
+    return afterStore(c, number);
+  }
+
+  private int slowStore128(Vcpu c, long gva, long low, long high, int retired, int number) {
+    c.position = retired + translated.indexOf[number];
+    c.store128(gva, low, high);
+    return afterStore(c, number);
+  }
+
+  private int afterStore(Vcpu c, int number) {
     endSoonIfAsked(c);
     return c.fault != 0
         ? MicroOp.FAULT
@@ -297,6 +321,12 @@ public abstract class CompiledCode {
     int kind = exit & (1 << EXIT_SHIFT) - 1;
     long rip = base + translated.offsetOf[number];
     int before = retired + translated.indexOf[number];
+    if (kind == RARE) {
+      MicroOp op = translated.ops[number];
+      c.gpr[Vcpu.BLOCK] = rip - op.offset;
+      c.position = before;
+      kind = op.execute(c);
+    }
     c.position = 0;
     if (kind == MicroOp.FAULT || kind == STORE && c.fault != 0) {
       c.instructions += before;
@@ -313,6 +343,81 @@ public abstract class CompiledCode {
     }
     c.rip = rip + translated.ops[number].length;
     return kind == MicroOp.END ? MODE : LEFT;
+  }
+
+  // ---- atomic operations -----------------------------------------------------------------------
+
+  /** The host address of aligned plain memory that may be written, else 0; no fault is pending. */
+  static long lockable(Vcpu c, long gva, int bytes) {
+    int i = (int) (gva >>> 12) & TranslationCache.MASK;
+    boolean hit = c.translatedWriteTag[i] == (gva & -4096L) && (gva & bytes - 1) == 0;
+    return hit ? gva + c.writeAddend[i] : 0;
+  }
+
+  private static long read(long hva, int bytes) {
+    int unused = 64 - 8 * bytes;
+    return Vcpu.readHva(hva, bytes) << unused >> unused;
+  }
+
+  /** Combines memory with {@code source} as {@link AluOps#compute}; answers what was there. */
+  static long update(long hva, int bytes, int operation, long source, long carry) {
+    while (true) {
+      long old = read(hva, bytes);
+      long result = AluOps.compute(operation, old, source, (int) carry);
+      if (AtomicOps.replace(hva, bytes, old, result)) {
+        return old;
+      }
+    }
+  }
+
+  /** Replaces memory; answers what was there. */
+  static long exchange(long hva, int bytes, long value) {
+    while (true) {
+      long old = read(hva, bytes);
+      if (AtomicOps.replace(hva, bytes, old, value)) {
+        return old;
+      }
+    }
+  }
+
+  /** Replaces memory if it is as expected; answers what was there. All sign-extended. */
+  static long compareExchange(long hva, int bytes, long expected, long value) {
+    while (true) {
+      long old = read(hva, bytes);
+      if (old != expected || AtomicOps.replace(hva, bytes, old, value)) {
+        return old;
+      }
+    }
+  }
+
+  // ---- double shifts; operands and results sign-extended ---------------------------------------
+
+  static long shld64(long destination, long source, int amount) {
+    return amount == 0 ? destination : destination << amount | source >>> 64 - amount;
+  }
+
+  static long shrd64(long destination, long source, int amount) {
+    return amount == 0 ? destination : destination >>> amount | source << 64 - amount;
+  }
+
+  static long shld32(long destination, long source, int amount) {
+    return amount == 0 ? destination : (int) destination << amount | (int) source >>> 32 - amount;
+  }
+
+  static long shrd32(long destination, long source, int amount) {
+    return amount == 0 ? destination : (int) destination >>> amount | (int) source << 32 - amount;
+  }
+
+  /** CF and OF of SHLD. */
+  static int statusOfShld(long operand, long result, int amount, int width) {
+    boolean carry = (operand >>> width - amount & 1) != 0;
+    return (carry ? Flags.CF : 0) | ((operand ^ result) < 0 ? Flags.OF : 0);
+  }
+
+  /** CF and OF of SHRD. */
+  static int statusOfShrd(long operand, long result, int amount, int width) {
+    boolean carry = (operand >>> amount - 1 & 1) != 0;
+    return (carry ? Flags.CF : 0) | ((operand ^ result) < 0 ? Flags.OF : 0);
   }
 
   // ---- flags that generated code computes when it needs them -----------------------------------

@@ -2,11 +2,15 @@ package memvisor.cpu.x86;
 
 /** A packed-integer operation given as a function of 64-bit halves; memory must be aligned. */
 final class LaneOp extends SseOp {
+  /** What {@link Lanes} calls the function, for generated code; empty where it does not ask. */
+  final String name;
+
   private final Lanes.Lane function;
 
   LaneOp(Instruction i, Lanes.Lane function) {
     super(i);
     this.function = function;
+    name = i.map == Instruction.MAP_0F ? LaneNames.of(i.opcode) : "";
   }
 
   @Override
@@ -25,14 +29,20 @@ final class LaneOp extends SseOp {
 
   /** A shift: the count is the low half of the source, or an immediate. */
   static final class Shift extends SseOp {
+    /** As {@link LaneOp#name}. */
+    final String name;
+
     private final Lanes.Lane function;
-    private final int register;
-    private final int immediate;
+    final int register;
+
+    /** The count, or -1 where the source has it. */
+    final int immediate;
 
     /** By the source operand. */
     Shift(Instruction i, Lanes.Lane function) {
       super(i);
       this.function = function;
+      name = "";
       register = target;
       immediate = -1;
     }
@@ -41,6 +51,7 @@ final class LaneOp extends SseOp {
     Shift(Instruction i, Lanes.Lane function, int immediate) {
       super(i);
       this.function = function;
+      name = LaneNames.ofShift(i.opcode, i.extension());
       register = source;
       this.immediate = immediate;
     }

@@ -33,6 +33,13 @@ public sealed interface Lowered {
     SAR
   }
 
+  /** Operations of {@link BitChange}. */
+  enum BitOperation {
+    SET,
+    RESET,
+    COMPLEMENT
+  }
+
   /**
    * A memory operand {@code segment:[base + index << scale + displacement]}; {@code mask} wraps the
    * offset. Absent registers are {@link #NONE}.
@@ -82,8 +89,8 @@ public sealed interface Lowered {
   /** {@code destination = source}, zero- or sign-extended to the destination's size. */
   record Move(Place destination, Place source, boolean signed) implements Lowered {}
 
-  /** The offset of an address. */
-  record Lea(Register destination, Address address) implements Lowered {}
+  /** The offset of the address of {@code source}. */
+  record Lea(Register destination, Memory source) implements Lowered {}
 
   /** A 64-bit push. */
   record Push(Place source) implements Lowered {}
@@ -115,20 +122,57 @@ public sealed interface Lowered {
   /** SETcc. */
   record SetCondition(int condition, Place destination) implements Lowered {}
 
-  /** A shift of a 4- or 8-byte register by a constant that is not zero. */
-  record Shift(ShiftOperation operation, Register destination, int amount) implements Lowered {}
+  /** A shift by a constant from 1 to the width. */
+  record Shift(ShiftOperation operation, Place destination, int amount) implements Lowered {}
 
-  /** A rotation of a 4- or 8-byte register by a constant that is not zero nor its width. */
-  record Rotate(ShiftOperation operation, Register destination, int amount) implements Lowered {}
+  /** A shift of 4 or 8 bytes by CL. */
+  record ShiftByCl(ShiftOperation operation, Place destination) implements Lowered {}
+
+  /** A rotation of 4 or 8 bytes by a constant that is neither zero nor the width. */
+  record Rotate(ShiftOperation operation, Place destination, int amount) implements Lowered {}
+
+  /** SHLD or SHRD of 4 or 8 bytes by a constant that is not zero, or by CL. */
+  record DoubleShift(boolean left, Place destination, Register source, int amount)
+      implements Lowered {
+    /** In place of the amount: CL. */
+    static final int CL = 0;
+
+    /** Whether CL holds the amount. */
+    public boolean isByCl() {
+      return amount == CL;
+    }
+  }
 
   /** {@code destination = left * right}, signed. */
   record Multiply(Register destination, Place left, Place right) implements Lowered {}
 
-  /** {@code RDX:RAX = RAX * source} of 64 bits. */
+  /** {@code RDX:RAX = RAX * source} of 4 or 8 bytes. */
   record MultiplyWide(boolean signed, Place source) implements Lowered {}
 
-  /** BT of a register by a register or a constant. */
-  record BitTest(Register operand, Place index) implements Lowered {}
+  /** DIV or IDIV of {@code RDX:RAX} of 4 or 8 bytes. */
+  record Divide(boolean signed, Place divisor) implements Lowered {}
+
+  /** An operation on memory with a LOCK prefix. */
+  record LockedAlu(Operation operation, Memory destination, Place source) implements Lowered {}
+
+  /** XCHG, which is atomic with memory. */
+  record Exchange(Place destination, Place register) implements Lowered {}
+
+  /** XADD with memory. */
+  record ExchangeAdd(Memory destination, Place register, boolean locked) implements Lowered {}
+
+  /** CMPXCHG with memory. */
+  record CompareExchange(Memory destination, Place register, boolean locked) implements Lowered {}
+
+  /** BT by a register or a constant. */
+  record BitTest(Place operand, Place index) implements Lowered {}
+
+  /** BTS, BTR or BTC by a register or a constant. */
+  record BitChange(BitOperation operation, Place operand, Place index, boolean locked)
+      implements Lowered {}
+
+  /** BSF or BSR. */
+  record Scan(boolean forward, Register destination, Place source) implements Lowered {}
 
   /** BSWAP of a 4- or 8-byte register. */
   record SwapBytes(Register operand) implements Lowered {}
@@ -138,6 +182,45 @@ public sealed interface Lowered {
 
   /** LEAVE with 64-bit operands. */
   record Leave() implements Lowered {}
+
+  /**
+   * An operation on XMM registers; their halves are numbered as in the processor: 2n is the low
+   * half of XMMn.
+   */
+  sealed interface Vector extends Lowered {}
+
+  /** A load of 16 bytes into the register whose low half is {@code target}. */
+  record LoadVector(int target, Memory source, boolean aligned) implements Vector {}
+
+  /** A store of 16 bytes. */
+  record StoreVector(Memory destination, int source, boolean aligned) implements Vector {}
+
+  /** A copy of both halves. */
+  record CopyVector(int target, int source) implements Vector {}
+
+  /** A half from 4 or 8 bytes, zero-extended; maybe clears the half above it. */
+  record SetHalf(int half, Place source, boolean clearsOther) implements Vector {}
+
+  /** A half from another; maybe clears the half above it. */
+  record MoveHalf(int target, int source, boolean clearsOther) implements Vector {}
+
+  /** Four or eight bytes from a half. */
+  record GetHalf(Place destination, int half) implements Vector {}
+
+  /** Each half of the target becomes a function of {@code Lanes} of it and of the source's. */
+  record LaneWise(String function, int target, int source, int count) implements Vector {
+    /** In place of the source: the second operand is {@link #count}. */
+    public static final int COUNT = -1;
+  }
+
+  /** PMOVMSKB. */
+  record ByteMask(Register destination, int source) implements Vector {}
+
+  /**
+   * Executed by the operation itself, which of the general registers reads those of a bit set at
+   * most, writes none and no flag, and does not transfer.
+   */
+  record Detached(int registers) implements Lowered {}
 
   /** Nothing. */
   record Nop() implements Lowered {}

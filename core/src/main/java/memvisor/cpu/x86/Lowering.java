@@ -1,6 +1,7 @@
 package memvisor.cpu.x86;
 
 import memvisor.cpu.x86.Lowered.Address;
+import memvisor.cpu.x86.Lowered.BitOperation;
 import memvisor.cpu.x86.Lowered.HighByte;
 import memvisor.cpu.x86.Lowered.Immediate;
 import memvisor.cpu.x86.Lowered.Memory;
@@ -11,7 +12,7 @@ import memvisor.cpu.x86.Lowered.ShiftOperation;
 
 /** Describes micro-operations of 64-bit code in the translator's terms. */
 final class Lowering {
-  private static final Lowered OPAQUE = new Lowered.Opaque();
+  static final Lowered OPAQUE = new Lowered.Opaque();
   private static final Operation[] OPERATIONS = Operation.values();
 
   private Lowering() {}
@@ -24,6 +25,10 @@ final class Lowering {
     lowered = lowered.equals(OPAQUE) ? move(op) : lowered;
     lowered = lowered.equals(OPAQUE) ? transfer(op) : lowered;
     lowered = lowered.equals(OPAQUE) ? jumpIf(op) : lowered;
+    lowered = lowered.equals(OPAQUE) ? shift(op) : lowered;
+    lowered = lowered.equals(OPAQUE) ? bits(op) : lowered;
+    lowered = lowered.equals(OPAQUE) ? exchange(op) : lowered;
+    lowered = lowered.equals(OPAQUE) ? SseLowering.lower(op) : lowered;
     return lowered.equals(OPAQUE) ? rest(op) : lowered;
   }
 
@@ -112,7 +117,7 @@ final class Lowering {
 
   private static Lowered lea(MoveOps.Lea op) {
     return place(op.destination) instanceof Register to
-        ? new Lowered.Lea(to, address(op.memory))
+        ? new Lowered.Lea(to, memory(op.memory, to.sizeBytes()))
         : OPAQUE;
   }
 
@@ -170,45 +175,119 @@ final class Lowering {
               ? new Lowered.SignOf(
                   register(o.high.register, o.high.size), register(o.low.register, o.low.size))
               : OPAQUE;
-      case ShiftOps.Shift64 o -> shift(o.operation, register(o.register, 8), o.amount);
-      case ShiftOps.Shift32 o -> shift(o.operation, register(o.register, 4), o.amount);
-      case ShiftOps.Rotate o -> rotate(o);
       case MultiplyOps.Imul o ->
           place(o.destination) instanceof Register to
               ? new Lowered.Multiply(to, place(o.left), place(o.right))
               : OPAQUE;
       case MultiplyOps.Multiply o ->
-          o.operand.size == 8 ? new Lowered.MultiplyWide(o.signed, place(o.operand)) : OPAQUE;
-      case BitOps.BitTest o ->
-          place(o.operand) instanceof Register from
-              ? new Lowered.BitTest(from, place(o.index))
-              : OPAQUE;
+          o.operand.size >= 4 ? new Lowered.MultiplyWide(o.signed, place(o.operand)) : OPAQUE;
+      case MultiplyOps.Divide o ->
+          o.operand.size >= 4 ? new Lowered.Divide(o.signed, place(o.operand)) : OPAQUE;
       default -> OPAQUE;
     };
   }
 
-  private static Lowered shift(int operation, Register register, int amount) {
-    ShiftOperation shift =
-        switch (operation) {
-          case ShiftOps.SHL -> ShiftOperation.SHL;
-          case ShiftOps.SHR -> ShiftOperation.SHR;
-          default -> ShiftOperation.SAR;
-        };
-    return new Lowered.Shift(shift, register, amount);
+  // ---- shifts, bits, exchanges -----------------------------------------------------------------
+
+  private static Lowered shift(MicroOp op) {
+    return switch (op) {
+      case ShiftOps.Shift64 o -> shift(o.operation, register(o.register, 8), o.amount);
+      case ShiftOps.Shift32 o -> shift(o.operation, register(o.register, 4), o.amount);
+      case ShiftOps.Shift o -> shift(o);
+      case ShiftOps.Rotate o -> rotate(o);
+      case ShiftOps.DoubleShift o -> doubleShift(o);
+      default -> OPAQUE;
+    };
+  }
+
+  private static Lowered shift(int operation, Place destination, int amount) {
+    return new Lowered.Shift(shiftOperation(operation), destination, amount);
+  }
+
+  private static ShiftOperation shiftOperation(int operation) {
+    return switch (operation) {
+      case ShiftOps.SHL -> ShiftOperation.SHL;
+      case ShiftOps.SHR -> ShiftOperation.SHR;
+      default -> ShiftOperation.SAR;
+    };
+  }
+
+  private static Lowered shift(ShiftOps.Shift op) {
+    Place destination = place(op.destination);
+    int size = destination.sizeBytes();
+    if (op.count.kind != Operand.IMMEDIATE) {
+      return size >= 4 ? new Lowered.ShiftByCl(shiftOperation(op.operation), destination) : OPAQUE;
+    }
+    int amount = amount(op.count, size);
+    return amount == 0 || amount > 8 * size ? OPAQUE : shift(op.operation, destination, amount);
+  }
+
+  private static int amount(Operand count, int size) {
+    return (int) count.value & (size == 8 ? 63 : 31);
   }
 
   private static Lowered rotate(ShiftOps.Rotate op) {
     boolean plain = op.operation == ShiftOps.ROL || op.operation == ShiftOps.ROR;
     int size = op.destination.size;
-    if (!plain || size < 4 || op.destination.isMemory() || op.count.kind != Operand.IMMEDIATE) {
+    if (!plain || size < 4 || op.count.kind != Operand.IMMEDIATE) {
       return OPAQUE;
     }
-    int amount = (int) op.count.value & (size == 8 ? 63 : 31);
+    int amount = amount(op.count, size);
     ShiftOperation rotation =
         op.operation == ShiftOps.ROL ? ShiftOperation.ROL : ShiftOperation.ROR;
-    return amount == 0
-        ? OPAQUE
-        : new Lowered.Rotate(rotation, register(op.destination.register, size), amount);
+    return amount == 0 ? OPAQUE : new Lowered.Rotate(rotation, place(op.destination), amount);
+  }
+
+  private static Lowered doubleShift(ShiftOps.DoubleShift op) {
+    int size = op.destination.size;
+    boolean byCl = op.count.kind != Operand.IMMEDIATE;
+    int amount = byCl ? Lowered.DoubleShift.CL : amount(op.count, size);
+    if (size < 4 || !byCl && amount == 0) {
+      return OPAQUE;
+    }
+    Register source = register(op.source.register, size);
+    return new Lowered.DoubleShift(op.left, place(op.destination), source, amount);
+  }
+
+  private static Lowered bits(MicroOp op) {
+    return switch (op) {
+      case BitOps.BitTest o -> new Lowered.BitTest(place(o.operand), place(o.index));
+      case BitOps.BitChange o ->
+          new Lowered.BitChange(
+              bitOperation(o.operation), place(o.destination), place(o.index), o.locked);
+      case BitOps.Scan o ->
+          place(o.destination) instanceof Register to
+              ? new Lowered.Scan(o.forward, to, place(o.source))
+              : OPAQUE;
+      default -> OPAQUE;
+    };
+  }
+
+  private static BitOperation bitOperation(int operation) {
+    return switch (operation) {
+      case BitOps.SET -> BitOperation.SET;
+      case BitOps.RESET -> BitOperation.RESET;
+      default -> BitOperation.COMPLEMENT;
+    };
+  }
+
+  private static Lowered exchange(MicroOp op) {
+    return switch (op) {
+      case AtomicOps.LockedAlu o ->
+          place(o.destination) instanceof Memory to
+              ? new Lowered.LockedAlu(OPERATIONS[o.operation], to, place(o.source))
+              : OPAQUE;
+      case AtomicOps.Exchange o -> new Lowered.Exchange(place(o.destination), place(o.register));
+      case AtomicOps.ExchangeAdd o ->
+          place(o.destination) instanceof Memory to
+              ? new Lowered.ExchangeAdd(to, place(o.register), o.locked)
+              : OPAQUE;
+      case AtomicOps.CompareExchange o ->
+          place(o.destination) instanceof Memory to
+              ? new Lowered.CompareExchange(to, place(o.register), o.locked)
+              : OPAQUE;
+      default -> OPAQUE;
+    };
   }
 
   // ---- places --------------------------------------------------------------------------------
@@ -234,7 +313,7 @@ final class Lowering {
     return new Lowered.Move(destination, source, false);
   }
 
-  private static Register register(int number, int size) {
+  static Register register(int number, int size) {
     return new Register(number, size);
   }
 
@@ -242,7 +321,7 @@ final class Lowering {
     return register == Vcpu.ZERO ? new Immediate(immediate, size) : new Register(register, size);
   }
 
-  private static Memory memory(EffectiveAddress memory, int size) {
+  static Memory memory(EffectiveAddress memory, int size) {
     return new Memory(address(memory), size);
   }
 

@@ -93,7 +93,7 @@ final class SseArithmetic {
   }
 
   /** ADD, SUB, MUL, DIV, MIN, MAX and SQRT in all four shapes. */
-  private static final class Binary extends FloatOp {
+  static final class Binary extends FloatOp {
     private final int operation;
 
     Binary(Instruction i) {

@@ -66,12 +66,16 @@ final class SseMoveOps {
   }
 
   /** MOVAPS, MOVUPS, MOVDQA, MOVDQU, LDDQU from memory. */
-  private static final class Load extends SseOp {
+  static final class Load extends SseOp {
     private final int alignmentMask;
 
     Load(Instruction i, boolean aligned) {
       super(i);
       alignmentMask = aligned ? 15 : 0;
+    }
+
+    boolean isAligned() {
+      return alignmentMask != 0;
     }
 
     @Override
@@ -98,12 +102,16 @@ final class SseMoveOps {
   }
 
   /** The same to memory. */
-  private static final class Store extends SseOp {
+  static final class Store extends SseOp {
     private final int alignmentMask;
 
     Store(Instruction i, boolean aligned) {
       super(i);
       alignmentMask = aligned ? 15 : 0;
+    }
+
+    boolean isAligned() {
+      return alignmentMask != 0;
     }
 
     @Override
@@ -120,9 +128,9 @@ final class SseMoveOps {
   }
 
   /** Register to register, all 16 bytes. */
-  private static final class Copy extends SseOp {
-    private final int to;
-    private final int from;
+  static final class Copy extends SseOp {
+    final int to;
+    final int from;
 
     Copy(Instruction i, boolean reversed) {
       super(i);
@@ -142,8 +150,8 @@ final class SseMoveOps {
   }
 
   /** MOVSS and MOVSD into a register: from memory the rest is cleared, else it stays. */
-  private static final class LoadScalar extends SseOp {
-    private final int size;
+  static final class LoadScalar extends SseOp {
+    final int size;
 
     LoadScalar(Instruction i, int size) {
       super(i);
@@ -170,8 +178,8 @@ final class SseMoveOps {
   }
 
   /** MOVSS and MOVSD from a register. */
-  private static final class StoreScalar extends SseOp {
-    private final int size;
+  static final class StoreScalar extends SseOp {
+    final int size;
 
     StoreScalar(Instruction i, int size) {
       super(i);
@@ -194,8 +202,8 @@ final class SseMoveOps {
   }
 
   /** MOVLPS, MOVLPD, MOVHPS, MOVHPD from memory. */
-  private static final class LoadHalf extends SseOp {
-    private final int half;
+  static final class LoadHalf extends SseOp {
+    final int half;
 
     LoadHalf(Instruction i, boolean high) {
       super(i);
@@ -217,8 +225,8 @@ final class SseMoveOps {
   }
 
   /** MOVLPS, MOVLPD, MOVHPS, MOVHPD to memory. */
-  private static final class StoreHalf extends SseOp {
-    private final int half;
+  static final class StoreHalf extends SseOp {
+    final int half;
 
     StoreHalf(Instruction i, boolean high) {
       super(i);
@@ -257,7 +265,7 @@ final class SseMoveOps {
   }
 
   /** MOVQ xmm, xmm/m64. */
-  private static final class LoadQuad extends SseOp {
+  static final class LoadQuad extends SseOp {
     LoadQuad(Instruction i) {
       super(i);
     }
@@ -278,7 +286,7 @@ final class SseMoveOps {
   }
 
   /** MOVQ xmm/m64, xmm. */
-  private static final class StoreQuad extends SseOp {
+  static final class StoreQuad extends SseOp {
     StoreQuad(Instruction i) {
       super(i);
     }
@@ -299,9 +307,9 @@ final class SseMoveOps {
   }
 
   /** MOVD and MOVQ xmm, r/m. */
-  private static final class FromGeneral extends SseOp {
-    private final int register;
-    private final int size;
+  static final class FromGeneral extends SseOp {
+    final int register;
+    final int size;
 
     FromGeneral(Instruction i, int size) {
       super(i);
@@ -326,9 +334,9 @@ final class SseMoveOps {
   }
 
   /** MOVD and MOVQ r/m, xmm. */
-  private static final class ToGeneral extends SseOp {
-    private final int register;
-    private final int size;
+  static final class ToGeneral extends SseOp {
+    final int register;
+    final int size;
 
     ToGeneral(Instruction i, int size) {
       super(i);
@@ -400,8 +408,8 @@ final class SseMoveOps {
   }
 
   /** PMOVMSKB. */
-  private static final class ByteMask extends SseOp {
-    private final int register;
+  static final class ByteMask extends SseOp {
+    final int register;
 
     ByteMask(Instruction i) {
       super(i);

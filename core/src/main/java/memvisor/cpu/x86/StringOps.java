@@ -19,6 +19,9 @@ final class StringOps {
 
   private static final int PAGE = 4096;
 
+  /** Bytes from which on a fill by the JVM is worth its call. */
+  private static final int MANY = 256;
+
   private StringOps() {}
 
   static @Nullable MicroOp decode(Instruction i) {
@@ -214,7 +217,7 @@ final class StringOps {
       for (int width = 8 * size; width < 64; width *= 2) {
         pattern |= pattern << width;
       }
-      if (pattern == (pattern & 0xFF) * 0x0101_0101_0101_0101L) {
+      if (bytes >= MANY && pattern == (pattern & 0xFF) * 0x0101_0101_0101_0101L) {
         Hva.fill(to, bytes, (int) pattern);
         return;
       }

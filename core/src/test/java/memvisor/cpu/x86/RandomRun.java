@@ -29,6 +29,9 @@ final class RandomRun {
     for (int i = 0; i < 4096; i += 8) {
       t.write(TestCpu.DATA + i, random.nextLong());
     }
+    for (int i = 0; i < 32; i++) {
+      t.c.xmm[i] = random.nextLong() >> random.nextInt(64);
+    }
     t.c.gpr[Vcpu.RBX] = TestCpu.DATA;
     // the interrupt's handler: INC QWORD [COUNTER]; IRETQ
     long handler = TestCpu.HANDLERS + 16 * VECTOR;
@@ -46,13 +49,15 @@ final class RandomRun {
 
   String state(boolean withFlags) {
     Vcpu c = t.c;
-    return "rip=%x instructions=%d halted=%b flags=%x gpr=%s exits=%s"
+    return "rip=%x instructions=%d halted=%b flags=%x gpr=%s xmm=%x mxcsr=%x exits=%s"
         .formatted(
             c.rip,
             c.instructions(),
             c.halted,
             withFlags ? c.flags.value() : 0,
             Arrays.toString(Arrays.copyOf(c.gpr, 16)),
+            Arrays.hashCode(c.xmm),
+            c.fpu.mxcsr,
             monitor.exits);
   }
 

@@ -1,0 +1,455 @@
+package memvisor.cpu.jit;
+
+import java.lang.classfile.CodeBuilder;
+import java.lang.classfile.Label;
+import memvisor.cpu.x86.Lowered;
+import memvisor.cpu.x86.Lowered.Memory;
+import memvisor.cpu.x86.Lowered.Operation;
+import memvisor.cpu.x86.Lowered.Register;
+
+/** Generates integer arithmetic and logic, multiplication and division. */
+final class AluEmitter {
+  private static final FlagState IN_PROCESSOR = new FlagState.InProcessor();
+  private static final Value NO_CARRY = new Value.Constant(0);
+  private static final int RAX = 0;
+  private static final int RDX = 2;
+
+  private final Operands operands;
+  private final Emitter e;
+  private final Frame frame;
+
+  AluEmitter(Operands operands) {
+    this.operands = operands;
+    this.e = operands.e;
+    this.frame = operands.frame;
+  }
+
+  // ---- two operands ----------------------------------------------------------------------------
+
+  FlagState alu(Lowered.Alu o, FlagState flags) {
+    Operation operation = o.operation();
+    if (isZeroing(o)) {
+      e.b.lconst_0();
+      operands.write(o.destination());
+      return new FlagState.Logical(new Value.Constant(0));
+    }
+    if (o.destination() instanceof Memory m && !writes(operation)) {
+      return compareMemory(o, m, flags);
+    }
+    if (!writes(operation)) {
+      return compare(o, flags);
+    }
+    // a source in memory is read first: it may fault
+    Value source = operands.readSigned(o.source(), flags);
+    Value carry = carryInto(operation, flags);
+    boolean observed =
+        operation == Operation.NOT
+            || o.destination() instanceof Memory
+            || operands.flagsAreObserved();
+    return operands.change(
+        o.destination(),
+        flags,
+        old -> {
+          Value result = compute(operation, o.destination().sizeBytes(), old, source, carry);
+          FlagState after = observed ? after(operation, old, source, result, flags) : IN_PROCESSOR;
+          return new Operands.Change(result, after);
+        });
+  }
+
+  /** XOR and SUB of a 4- or 8-byte register with itself. */
+  private static boolean isZeroing(Lowered.Alu o) {
+    return (o.operation() == Operation.XOR || o.operation() == Operation.SUB)
+        && o.destination() instanceof Register to
+        && o.destination().equals(o.source())
+        && to.sizeBytes() >= 4;
+  }
+
+  private FlagState compareMemory(Lowered.Alu o, Memory m, FlagState flags) {
+    Value left = operands.readSigned(m, flags);
+    Value right = operands.readSigned(o.source(), flags);
+    return compared(o, left, right, flags);
+  }
+
+  private FlagState compare(Lowered.Alu o, FlagState flags) {
+    Value right = operands.readSigned(o.source(), flags);
+    Value left =
+        o.destination().equals(o.source()) ? right : operands.readSigned(o.destination(), flags);
+    return compared(o, left, right, flags);
+  }
+
+  private FlagState compared(Lowered.Alu o, Value left, Value right, FlagState flags) {
+    if (o.operation() == Operation.TEST && left.equals(right)) {
+      return new FlagState.Logical(left);
+    }
+    int size = o.destination().sizeBytes();
+    Value result = compute(o.operation(), size, left, right, NO_CARRY);
+    return after(o.operation(), left, right, result, flags);
+  }
+
+  private static boolean writes(Operation operation) {
+    return operation != Operation.CMP && operation != Operation.TEST;
+  }
+
+  /** The carry into ADC and SBB as a long; a constant for others. */
+  private Value carryInto(Operation operation, FlagState flags) {
+    if (operation != Operation.ADC && operation != Operation.SBB) {
+      return NO_CARRY;
+    }
+    flags.pushCarry(e);
+    e.b.i2l();
+    return operands.keep();
+  }
+
+  /** Computes into a new local, sign-extended. */
+  private Value compute(Operation operation, int size, Value left, Value right, Value carry) {
+    left.push(e);
+    switch (operation) {
+      case ADD, INC -> pushed(right).ladd();
+      case SUB, CMP, DEC -> pushed(right).lsub();
+      case AND, TEST -> pushed(right).land();
+      case OR -> pushed(right).lor();
+      case XOR -> pushed(right).lxor();
+      case ADC -> {
+        pushed(right).ladd();
+        pushed(carry).ladd();
+      }
+      case SBB -> {
+        pushed(right).lsub();
+        pushed(carry).lsub();
+      }
+      case NEG -> e.b.lneg();
+      case NOT -> {
+        e.constant(-1L);
+        e.b.lxor();
+      }
+    }
+    e.signExtend(size);
+    return operands.keep();
+  }
+
+  private CodeBuilder pushed(Value value) {
+    value.push(e);
+    return e.b;
+  }
+
+  private static FlagState after(
+      Operation operation, Value left, Value right, Value result, FlagState before) {
+    return switch (operation) {
+      case ADD, ADC -> new FlagState.Sum(left, right, result);
+      case SUB, CMP -> new FlagState.Difference(left, right, result);
+      case SBB -> new FlagState.Borrowed(left, right, result);
+      case OR, AND, XOR, TEST -> new FlagState.Logical(result);
+      case INC -> new FlagState.Step(true, left, result, before);
+      case DEC -> new FlagState.Step(false, left, result, before);
+      case NEG -> new FlagState.Difference(new Value.Constant(0), left, result);
+      case NOT -> before;
+    };
+  }
+
+  // ---- read-modify-write that is atomic, or exchanges ------------------------------------------
+
+  /** A LOCKed operation on memory. */
+  FlagState locked(Lowered.LockedAlu o, FlagState flags) {
+    Operation operation = o.operation();
+    int size = o.destination().sizeBytes();
+    Value source = operands.readSigned(o.source(), flags);
+    Value carry = carryInto(operation, flags);
+    operands.address(o.destination());
+    operands.lockHere(size, flags);
+    e.constant(size);
+    e.constant(operation.ordinal());
+    source.push(e);
+    carry.push(e);
+    e.updateAtomically();
+    Value old = operands.keep();
+    Value result = compute(operation, size, old, source, carry);
+    return after(operation, old, source, result, flags);
+  }
+
+  FlagState exchange(Lowered.Exchange o, FlagState flags) {
+    if (o.destination() instanceof Memory m) {
+      Value source = operands.readSigned(o.register(), flags);
+      operands.address(m);
+      operands.lockHere(m.sizeBytes(), flags);
+      e.constant(m.sizeBytes());
+      source.push(e);
+      e.exchangeAtomically();
+      operands.write(o.register());
+      return flags;
+    }
+    Value left = operands.readSigned(o.destination(), flags);
+    Value right = operands.readSigned(o.register(), flags);
+    right.push(e);
+    operands.write(o.destination());
+    left.push(e);
+    operands.write(o.register());
+    return flags;
+  }
+
+  FlagState exchangeAdd(Lowered.ExchangeAdd o, FlagState flags) {
+    int size = o.destination().sizeBytes();
+    Value source = operands.readSigned(o.register(), flags);
+    operands.address(o.destination());
+    if (!o.locked()) {
+      return exchangeAddPlain(o, source, flags);
+    }
+    operands.lockHere(size, flags);
+    e.constant(size);
+    e.constant(Operation.ADD.ordinal());
+    source.push(e);
+    NO_CARRY.push(e);
+    e.updateAtomically();
+    Value old = operands.keep();
+    Value result = compute(Operation.ADD, size, old, source, NO_CARRY);
+    old.push(e);
+    operands.write(o.register());
+    return new FlagState.Sum(old, source, result);
+  }
+
+  private FlagState exchangeAddPlain(Lowered.ExchangeAdd o, Value source, FlagState flags) {
+    int size = o.destination().sizeBytes();
+    int loaded = operands.newLong();
+    operands.loadForWriteHere(size, loaded, flags);
+    Value old = new Value.Local(loaded);
+    Value result = compute(Operation.ADD, size, old, source, NO_CARRY);
+    FlagState after = new FlagState.Sum(old, source, result);
+    Runnable rest =
+        () -> {
+          old.push(e);
+          operands.write(o.register());
+        };
+    operands.storeHereThen(size, result, flags, after, rest);
+    return after;
+  }
+
+  FlagState compareExchange(Lowered.CompareExchange o, FlagState flags) {
+    Memory m = o.destination();
+    int size = m.sizeBytes();
+    Register accumulator = new Register(RAX, size);
+    Value source = operands.readSigned(o.register(), flags);
+    Value expected = operands.readSigned(accumulator, flags);
+    operands.address(m);
+    if (!o.locked()) {
+      return compareExchangePlain(size, expected, source, flags);
+    }
+    operands.lockHere(size, flags);
+    e.constant(size);
+    expected.push(e);
+    source.push(e);
+    e.compareExchangeAtomically();
+    Value old = operands.keep();
+    Value result = compute(Operation.CMP, size, expected, old, NO_CARRY);
+    keepIfDifferent(accumulator, expected, old);
+    return new FlagState.Difference(expected, old, result);
+  }
+
+  private FlagState compareExchangePlain(int size, Value expected, Value source, FlagState flags) {
+    int loaded = operands.newLong();
+    operands.loadForWriteHere(size, loaded, flags);
+    Value old = new Value.Local(loaded);
+    int stored = operands.newLong();
+    Label same = e.newLabel();
+    source.push(e);
+    e.b.lstore(stored);
+    expected.push(e);
+    old.push(e);
+    e.b.lcmp().ifeq(same);
+    old.push(e);
+    e.b.lstore(stored).labelBinding(same);
+    Value result = compute(Operation.CMP, size, expected, old, NO_CARRY);
+    FlagState after = new FlagState.Difference(expected, old, result);
+    Register accumulator = new Register(RAX, size);
+    operands.storeHereThen(
+        size,
+        new Value.Local(stored),
+        flags,
+        after,
+        () -> keepIfDifferent(accumulator, expected, old));
+    return after;
+  }
+
+  private void keepIfDifferent(Register accumulator, Value expected, Value old) {
+    Label same = e.newLabel();
+    expected.push(e);
+    old.push(e);
+    e.b.lcmp().ifeq(same);
+    old.push(e);
+    operands.write(accumulator);
+    e.b.labelBinding(same);
+  }
+
+  // ---- multiplication and division -------------------------------------------------------------
+
+  FlagState multiply(Lowered.Multiply o, FlagState flags) {
+    Value left = operands.readSigned(o.left(), flags);
+    Value right = operands.readSigned(o.right(), flags);
+    int size = o.destination().sizeBytes();
+    left.push(e);
+    right.push(e);
+    e.b.lmul();
+    Value product = operands.keep();
+    product.push(e);
+    e.signExtend(size);
+    Value kept = operands.keep();
+    kept.push(e);
+    operands.write(o.destination());
+    if (!operands.flagsAreObserved()) {
+      return IN_PROCESSOR;
+    }
+    if (size == 8) {
+      left.push(e);
+      right.push(e);
+      e.longFunction(Math.class, "multiplyHigh", 2);
+      product.push(e);
+      e.constant(63);
+      e.b.lshr();
+    } else {
+      product.push(e);
+      kept.push(e);
+    }
+    return new FlagState.Product(kept, lost());
+  }
+
+  /** CF and OF set if the two longs on the stack differ, in a new local. */
+  private int lost() {
+    int status = operands.newInt();
+    Label same = e.newLabel();
+    e.b.iconst_0().istore(status).lcmp().ifeq(same);
+    e.constant(0x801);
+    e.b.istore(status).labelBinding(same);
+    return status;
+  }
+
+  FlagState multiplyWide(Lowered.MultiplyWide o, FlagState flags) {
+    int size = o.source().sizeBytes();
+    return size == 8 ? multiply64(o, flags) : multiply32(o, flags);
+  }
+
+  private FlagState multiply64(Lowered.MultiplyWide o, FlagState flags) {
+    Value right = operands.readSigned(o.source(), flags);
+    int rax = frame.register(RAX);
+    e.b.lload(rax);
+    right.push(e);
+    e.b.lmul();
+    Value low = operands.keep();
+    e.b.lload(rax);
+    right.push(e);
+    e.longFunction(Math.class, o.signed() ? "multiplyHigh" : "unsignedMultiplyHigh", 2);
+    Value high = operands.keep();
+    low.push(e);
+    e.b.lstore(rax);
+    high.push(e);
+    e.b.lstore(frame.register(RDX));
+    if (!operands.flagsAreObserved()) {
+      return IN_PROCESSOR;
+    }
+    high.push(e);
+    if (o.signed()) {
+      low.push(e);
+      e.constant(63);
+      e.b.lshr();
+    } else {
+      e.constant(0L);
+    }
+    return new FlagState.Product(low, lost());
+  }
+
+  private FlagState multiply32(Lowered.MultiplyWide o, FlagState flags) {
+    Register eax = new Register(RAX, 4);
+    Value right = operands.read(o.source(), o.signed(), flags);
+    Value left = operands.read(eax, o.signed(), flags);
+    left.push(e);
+    right.push(e);
+    e.b.lmul();
+    Value product = operands.keep();
+    product.push(e);
+    operands.write(eax);
+    product.push(e);
+    e.constant(32);
+    e.b.lushr();
+    operands.write(new Register(RDX, 4));
+    if (!operands.flagsAreObserved()) {
+      return IN_PROCESSOR;
+    }
+    product.push(e);
+    e.signExtend(4);
+    Value low = operands.keep();
+    product.push(e);
+    if (o.signed()) {
+      low.push(e);
+    } else {
+      low.push(e);
+      e.zeroExtend(4);
+    }
+    return new FlagState.Product(low, lost());
+  }
+
+  /** DIV and IDIV, which leave the flags as they were here; what would be #DE is rare. */
+  FlagState divide(Lowered.Divide o, FlagState flags) {
+    int size = o.divisor().sizeBytes();
+    Value divisor = operands.read(o.divisor(), o.signed(), flags);
+    divisor.push(e);
+    e.b.lconst_0().lcmp().ifeq(operands.rare(flags));
+    Value dividend = size == 8 ? dividend64(o.signed(), divisor, flags) : dividend32();
+    Value quotient = quotient(o.signed(), "divideUnsigned", dividend, divisor);
+    if (size == 4) {
+      quotient.push(e);
+      quotient.push(e);
+      if (o.signed()) {
+        e.signExtend(4);
+      } else {
+        e.zeroExtend(4);
+      }
+      e.b.lcmp().ifne(operands.rare(flags));
+    }
+    Value remainder = quotient(o.signed(), "remainderUnsigned", dividend, divisor);
+    quotient.push(e);
+    operands.write(new Register(RAX, size));
+    remainder.push(e);
+    operands.write(new Register(RDX, size));
+    return flags;
+  }
+
+  private Value quotient(boolean signed, String unsignedFunction, Value dividend, Value divisor) {
+    dividend.push(e);
+    divisor.push(e);
+    if (!signed) {
+      e.longFunction(Long.class, unsignedFunction, 2);
+    } else if (unsignedFunction.startsWith("divide")) {
+      e.b.ldiv();
+    } else {
+      e.b.lrem();
+    }
+    return operands.keep();
+  }
+
+  /** EDX:EAX. */
+  private Value dividend32() {
+    e.b.lload(frame.register(RDX));
+    e.constant(32);
+    e.b.lshl();
+    operands.pushZeroExtended(new Register(RAX, 4));
+    e.b.lor();
+    return operands.keep();
+  }
+
+  /** RAX, where RDX says no more than its sign; the smallest number over -1 overflows. */
+  private Value dividend64(boolean signed, Value divisor, FlagState flags) {
+    int rax = frame.register(RAX);
+    e.b.lload(frame.register(RDX));
+    if (signed) {
+      e.b.lload(rax);
+      e.constant(63);
+      e.b.lshr();
+    } else {
+      e.b.lconst_0();
+    }
+    e.b.lcmp().ifne(operands.rare(flags));
+    if (signed) {
+      divisor.push(e);
+      e.constant(-1L);
+      e.b.lcmp().ifeq(operands.rare(flags));
+    }
+    return new Value.Local(rax);
+  }
+}

@@ -1,8 +1,10 @@
 package memvisor.machine;
 
 import java.util.List;
+import java.util.Optional;
 import java.util.function.Supplier;
 import memvisor.boot.BootRequest;
+import memvisor.cpu.x86.HotCode;
 import memvisor.cpu.x86.RegisterFile;
 import memvisor.device.BusRange;
 import memvisor.host.Ledger;
@@ -96,6 +98,13 @@ public interface VirtualMachine extends AutoCloseable {
 
   /** The vCPU's registers. */
   RegisterFile registers();
+
+  /**
+   * The guest's code with an instruction at a host physical address.
+   *
+   * @see memvisor.cpu.x86.Vcpu#codeAt
+   */
+  Optional<HotCode> codeAt(long hpa);
 
   /** Everything the guest could find out about itself now, condensed for comparing runs. */
   default GuestState state() {

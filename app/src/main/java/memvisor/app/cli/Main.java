@@ -21,6 +21,7 @@ import picocli.CommandLine.Spec;
       RunCommand.class,
       CompareCommand.class,
       WalkCommand.class,
+      ExplainCommand.class,
       HostCommand.class,
       PsCommand.class,
       VmCommands.Start.class,

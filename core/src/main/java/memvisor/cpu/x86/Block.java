@@ -77,6 +77,25 @@ final class Block {
     return secondHpa >= 0;
   }
 
+  /** Whether one of the instructions begins at {@code address}. */
+  boolean beginsInstruction(long address) {
+    for (MicroOp op : decoded.ops) {
+      if (hpa + op.offset == address) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /** Of two blocks with an instruction: that which begins with it, else which is translated. */
+  boolean isShownRatherThan(Block other, long address) {
+    boolean begins = hpa == address;
+    if (begins != (other.hpa == address)) {
+      return begins;
+    }
+    return code != null && other.code == null;
+  }
+
   /** The known successor {@code delta} bytes from this block's start. */
   @Nullable Block successor(long delta) {
     if (delta == delta0) {

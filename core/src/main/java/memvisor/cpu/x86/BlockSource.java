@@ -26,6 +26,12 @@ final class BlockSource {
 
   /** The block at {@code hpa}; null if its first instruction goes on in the next page. */
   @Nullable Block blockAt(long hpa, int mode) {
+    DecodedCode decoded = decodedAt(hpa, mode);
+    return decoded == null ? null : insert(new Block(hpa, decoded, -1));
+  }
+
+  /** What the bytes at {@code hpa} decode to; null if that goes on in the next page. */
+  @Nullable DecodedCode decodedAt(long hpa, int mode) {
     int pageOffset = (int) hpa & PAGE - 1;
     int available = Math.min(MAX_READ, PAGE - pageOffset);
     Hva.read(c.machine.hva(hpa), bytes, 0, available);
@@ -37,7 +43,7 @@ final class BlockSource {
       }
       decoded = c.library().add(decoded, bytes, available);
     }
-    return insert(new Block(hpa, decoded, -1));
+    return decoded;
   }
 
   private @Nullable DecodedCode decode(int available, int mode, int pageOffset) {

@@ -106,6 +106,23 @@ final class CodeCache {
     return block;
   }
 
+  /** The block of any mode that begins an instruction at {@code hpa}; translated ones first. */
+  @Nullable Block covering(long hpa) {
+    Frame frame = frame(hpa);
+    Block found = null;
+    if (frame != null) {
+      int first = Math.max(0, ((int) hpa & PAGE - 1) - Block.MAX_BYTES) >>> GRANULE_LOG2;
+      for (int granule = granule(hpa); granule >= first; granule--) {
+        for (Block b = frame.starting[granule]; b != null; b = b.nextInGranule) {
+          if (b.beginsInstruction(hpa) && (found == null || b.isShownRatherThan(found, hpa))) {
+            found = b;
+          }
+        }
+      }
+    }
+    return found;
+  }
+
   /** Adds a block; true if one of its frames held no code before, so may still be write-cached. */
   boolean insert(Block block) {
     boolean fresh = !hasCode(block.hpa);

@@ -46,6 +46,8 @@ public abstract class CompiledCode {
 
   private long runs;
 
+  private boolean adopted;
+
   /** A region was translated around it, or was not worth while. */
   private boolean offered;
 
@@ -117,6 +119,16 @@ public abstract class CompiledCode {
     return translated.ops.length;
   }
 
+  /** How often it was entered. */
+  public final long runs() {
+    return adopted ? runs - PROBED_RUNS : runs;
+  }
+
+  /** Whether its class was found in the library: made for another processor, or earlier. */
+  public final boolean isAdopted() {
+    return adopted;
+  }
+
   final TranslatedClass translated() {
     return translated;
   }
@@ -151,6 +163,7 @@ public abstract class CompiledCode {
   /** The class was found, not made: the JVM has a profile of it. */
   final void adopted() {
     runs = PROBED_RUNS;
+    adopted = true;
   }
 
   final @Nullable Block link(int exit) {

@@ -3,6 +3,8 @@ package memvisor.cpu.x86;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What a translator translates: a block that is executed often and, if it wants, the blocks of the
@@ -18,15 +20,21 @@ public final class HotCode {
   private final List<Lowered[]> lowered = new ArrayList<>();
 
   private final Block entry;
+  private final @Nullable CompiledCode translation;
 
   HotCode(Block entry) {
+    this(entry, null);
+  }
+
+  private HotCode(Block entry, @Nullable CompiledCode translation) {
     this.entry = entry;
+    this.translation = translation;
     blocks.add(entry);
   }
 
   /** The blocks that {@code translation} was made of. */
   HotCode(CompiledCode translation) {
-    this(translation.member(0));
+    this(translation.member(0), translation);
     for (int b = 1; b < translation.members(); b++) {
       blocks.add(translation.member(b));
     }
@@ -68,6 +76,16 @@ public final class HotCode {
   /** Host physical address of the entry. */
   public long hpa() {
     return entry.hpa;
+  }
+
+  /** Executions of the entry by interpretation, since it was decoded or last translated. */
+  public int interpretations() {
+    return entry.heat;
+  }
+
+  /** What is executed instead of the blocks, if they are translated. */
+  public Optional<CompiledCode> translation() {
+    return Optional.ofNullable(translation);
   }
 
   /** Number of blocks. */

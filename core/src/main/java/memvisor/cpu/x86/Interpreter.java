@@ -122,13 +122,12 @@ final class Interpreter {
     return translatedInstructions;
   }
 
-  /** The code at {@code rip} as it is, or would be, translated; empty if it is not decoded. */
-  Optional<HotCode> codeAt(long rip) {
-    refreshMode();
-    Block block = jumps.find(rip, mode);
+  /** The code with an instruction at {@code hpa} as it is, or would be, executed. */
+  Optional<HotCode> codeAt(long hpa) {
+    Block block = c.code.covering(hpa);
     if (block == null) {
-      long hpa = jumps.page(linear(rip), c.cpl == 3);
-      block = hpa < 0 ? null : c.code.find(hpa, mode);
+      DecodedCode decoded = source.decodedAt(hpa, CodeMode.of(c));
+      block = decoded == null ? null : new Block(hpa, decoded, -1);
     }
     if (block == null) {
       return Optional.empty();

@@ -251,11 +251,12 @@ public final class Vcpu implements TranslationListener {
   }
 
   /**
-   * The code at {@code rip} with what a translator makes of it; empty if it was not executed since
-   * the translations were last invalidated, in the current mode. Not while the processor runs.
+   * The code with an instruction at a host physical address: as it is executed, or if it is not, as
+   * it would be in the current mode. Empty where that instruction goes on in another page. Changes
+   * nothing; not while the processor runs.
    */
-  public Optional<HotCode> codeAt(long rip) {
-    return interpreter.codeAt(rip);
+  public Optional<HotCode> codeAt(long hpa) {
+    return interpreter.codeAt(hpa);
   }
 
   /** Instructions that translated code has retired. */

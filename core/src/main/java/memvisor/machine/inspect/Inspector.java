@@ -8,6 +8,7 @@ import memvisor.address.GuestPhysicalAddress;
 import memvisor.address.GuestVirtualAddress;
 import memvisor.address.HostPhysicalAddress;
 import memvisor.address.HostVirtualAddress;
+import memvisor.cpu.jit.CodeListing;
 import memvisor.device.BusRange;
 import memvisor.host.HostMemoryException;
 import memvisor.host.PageRecord;
@@ -197,6 +198,30 @@ public final class Inspector {
   /** What stands behind a guest-physical address, and what follows. */
   public PhysicalExplanation explain(GuestPhysicalAddress gpa) {
     return new Explainer(this).explain(gpa);
+  }
+
+  /**
+   * The guest's code with an instruction at a linear address: the instructions, what they were
+   * decoded to, and the JVM bytecode that is generated from that.
+   */
+  public String code(GuestVirtualAddress gva) {
+    Optional<GuestPhysicalAddress> gpa = gva2gpa(gva);
+    if (gpa.isEmpty()) {
+      return "0x%x is not mapped by the guest's page tables: there is no code%n"
+          .formatted(gva.value());
+    }
+    if (!(page(gpa.get()) instanceof PhysicalPage.Resident resident)) {
+      return "0x%x leads to guest-physical 0x%x, which holds nothing that could be executed%n"
+          .formatted(gva.value(), gpa.get().value());
+    }
+    long hpa = resident.hpa().value();
+    return machine
+        .codeAt(hpa)
+        .map(code -> CodeListing.of(code, gva.value() - (hpa - code.hpa())))
+        .orElseGet(
+            () ->
+                "the instruction at 0x%x goes on in the next page: it is interpreted alone%n"
+                    .formatted(gva.value()));
   }
 
   /** The machine asked about. */

@@ -12,6 +12,7 @@ import memvisor.cpu.jit.JitCounters;
 import memvisor.cpu.jit.JitMode;
 import memvisor.cpu.jit.JitTranslator;
 import memvisor.cpu.x86.CodeLibrary;
+import memvisor.cpu.x86.HotCode;
 import memvisor.cpu.x86.RegisterFile;
 import memvisor.cpu.x86.RegisterName;
 import memvisor.cpu.x86.RunExit;
@@ -437,6 +438,11 @@ public final class PcMachine implements VirtualMachine {
   @Override
   public RegisterFile registers() {
     return vcpu.registers();
+  }
+
+  @Override
+  public Optional<HotCode> codeAt(long hpa) {
+    return vcpu.codeAt(hpa);
   }
 
   /** The balloon, if the machine has one. */

@@ -1,6 +1,7 @@
 package memvisor.machine.xen;
 
 import java.util.List;
+import java.util.Optional;
 import java.util.TreeMap;
 import java.util.function.Supplier;
 import memvisor.boot.BootRequest;
@@ -8,6 +9,7 @@ import memvisor.cpu.jit.JitMode;
 import memvisor.cpu.jit.JitTranslator;
 import memvisor.cpu.x86.CodeLibrary;
 import memvisor.cpu.x86.CpuModel;
+import memvisor.cpu.x86.HotCode;
 import memvisor.cpu.x86.RegisterFile;
 import memvisor.cpu.x86.RegisterName;
 import memvisor.cpu.x86.RunExit;
@@ -330,6 +332,11 @@ public final class XenMachine implements VirtualMachine {
   @Override
   public RegisterFile registers() {
     return vcpu.registers();
+  }
+
+  @Override
+  public Optional<HotCode> codeAt(long hpa) {
+    return vcpu.codeAt(hpa);
   }
 
   @Override

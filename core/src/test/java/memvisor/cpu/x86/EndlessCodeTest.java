@@ -32,7 +32,7 @@ class EndlessCodeTest {
    */
   private static final long ALLOWED_METASPACE = 8L << 20;
   private static final long ALLOWED_CODE_CACHE = 8L << 20;
-  private static final long ALLOWED_HEAP = 26L << 20;
+  private static final long ALLOWED_HEAP = 40L << 20;
 
   private static final long SLICE = 200_000;
 

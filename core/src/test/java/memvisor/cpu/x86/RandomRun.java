@@ -42,6 +42,15 @@ final class RandomRun {
     t.write(handler, text);
   }
 
+  /** Starts the program again, with memory and registers as it left them. */
+  void restart() {
+    t.c.rip = TestCpu.CODE;
+    t.c.halted = false;
+    t.c.gpr[Vcpu.RSP] = TestCpu.STACK;
+    t.c.gpr[Vcpu.RBX] = TestCpu.DATA;
+    t.c.updateAttention();
+  }
+
   void interrupt() {
     monitor.pendingVector = VECTOR;
     t.c.setInterruptLine(true);

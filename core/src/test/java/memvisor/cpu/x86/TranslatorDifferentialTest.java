@@ -21,6 +21,7 @@ class TranslatorDifferentialTest {
   private static final int PROGRAMS = Integer.getInteger("memvisor.programs", 400);
   private static final long SEED = Long.getLong("memvisor.seed", System.nanoTime());
   private static final int THRESHOLD = 2;
+  private static final int BOUNDARIES = Integer.getInteger("memvisor.boundaries", 1500);
 
   @ParameterizedTest
   @EnumSource(
@@ -58,5 +59,42 @@ class TranslatorDifferentialTest {
     }
     assertThat(translated.memory()).as("memory, seed=%d", seed).isEqualTo(interpreted.memory());
     return translated.t.c.translatedInstructions();
+  }
+
+  /**
+   * One program over and over, each time stopped after one instruction more, where an interrupt
+   * waits: it must be delivered there, and nothing else may change.
+   */
+  @ParameterizedTest
+  @EnumSource(
+      value = JitMode.class,
+      names = {"BLOCKS", "REGIONS"})
+  void anInterruptIsTakenAtEveryInstructionBoundary(JitMode mode) {
+    System.out.printf("boundaries: seed=%d%n", SEED);
+    SplittableRandom random = new SplittableRandom(SEED);
+    byte[] program = new RandomProgram(random).make(12 + random.nextInt(12));
+    RandomRun interpreted = new RandomRun(program, SEED);
+    RandomRun translated = new RandomRun(program, SEED);
+    JitOptions options = JitOptions.of(mode).withThreshold(THRESHOLD).withRegionThreshold(8);
+    translated.t.c.setTranslator(new JitTranslator(options));
+    for (int boundary = 1; boundary <= BOUNDARIES; boundary++) {
+      if (interpreted.t.c.halted) {
+        interpreted.restart();
+        translated.restart();
+      }
+      // far enough for the loop to be translated, and then to the boundary
+      for (int budget : new int[] {boundary, boundary % 37 + 1}) {
+        RunExit exit = interpreted.t.c.run(budget);
+        assertThat(translated.t.c.run(budget))
+            .as("seed=%d boundary=%d", SEED, boundary)
+            .isEqualTo(exit);
+        assertThat(translated.state(true))
+            .as("seed=%d mode=%s boundary=%d", SEED, mode, boundary)
+            .isEqualTo(interpreted.state(true));
+        interpreted.interrupt();
+        translated.interrupt();
+      }
+    }
+    assertThat(translated.memory()).as("memory, seed=%d", SEED).isEqualTo(interpreted.memory());
   }
 }

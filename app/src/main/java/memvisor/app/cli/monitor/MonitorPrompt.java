@@ -6,6 +6,7 @@ import java.util.function.Consumer;
 import java.util.function.ToLongFunction;
 import memvisor.address.GuestPhysicalAddress;
 import memvisor.address.GuestVirtualAddress;
+import memvisor.cpu.x86.RegisterFile;
 import memvisor.machine.MachineEndedException;
 import memvisor.machine.VirtualMachine;
 import memvisor.machine.inspect.FlatView;
@@ -55,9 +56,14 @@ public final class MonitorPrompt {
               this::gpa2hpa),
           new Command(
               "explain",
-              "addr | gpa addr",
+              "addr | gpa addr | --code addr",
               "tell all about a guest virtual (or physical) address: walk, caches, tables, frame",
               this::explain),
+          new Command(
+              "code",
+              "addr",
+              "show the code at a guest virtual address: instructions, micro-operations, bytecode",
+              this::code),
           new Command(
               "x", "/fmt addr", "virtual memory dump starting at 'addr'", a -> dump(a, false)),
           new Command(
@@ -124,6 +130,19 @@ public final class MonitorPrompt {
     } catch (MonitorError error) {
       String help = "Try \"help %s\" for more information%n".formatted(name);
       return new Reply(error.getMessage() + "\n" + help, false);
+    }
+  }
+
+  /**
+   * The address that an expression means, like {@code $rip+0x10}.
+   *
+   * @throws IllegalArgumentException if it is none; the message is for the user
+   */
+  public static long evaluate(String expression, RegisterFile registers) {
+    try {
+      return Expression.evaluate(expression.replaceAll("\\s", ""), registers);
+    } catch (MonitorError mistake) {
+      throw new IllegalArgumentException(mistake.getMessage(), mistake);
     }
   }
 
@@ -261,6 +280,9 @@ public final class MonitorPrompt {
   }
 
   private String explain(String arguments) {
+    if (arguments.startsWith("--code ")) {
+      return code(arguments.substring("--code ".length()).strip());
+    }
     boolean physical = arguments.startsWith("gpa ");
     return machine.atBoundary(
         () ->
@@ -269,6 +291,10 @@ public final class MonitorPrompt {
                     .explain(new GuestPhysicalAddress(address(arguments.substring(4).strip())))
                     .toString()
                 : inspector.explain(new GuestVirtualAddress(address(arguments))).toString());
+  }
+
+  private String code(String arguments) {
+    return machine.atBoundary(() -> inspector.code(new GuestVirtualAddress(address(arguments))));
   }
 
   private String dump(String arguments, boolean physical) {

@@ -77,6 +77,8 @@ final class MonitorPromptTest {
         "info | info shows one of: mem, tlb, registers, mtree -f, balloon, status",
         "info mtree | only the flat view is kept: info mtree -f",
         "explain | unexpected end of expression",
+        "code | unexpected end of expression",
+        "code $rip 2 | extraneous characters at the end of line",
         "explain gpa | invalid char 'g' in expression",
       })
   void aMistakeIsOneSentenceAndWhereToLook(String command, String sentence) {
@@ -112,6 +114,19 @@ final class MonitorPromptTest {
     String hpa = vm.execute("gpa2hpa " + gpa).strip().replaceAll(".* is ", "");
     assertThat(vm.execute("explain $rip")).contains("hpa " + hpa).contains("So:");
     assertThat(vm.execute("explain gpa " + gpa)).contains("hpa " + hpa);
+  }
+
+  @Test
+  void codeIsShownAsInstructionsMicroOperationsAndBytecode() {
+    String listing = vm.execute("code $rip");
+    assertThat(listing)
+        .contains("block 0 at 0x")
+        .containsPattern("0x[0-9a-f]{16}  [0-9a-f]+ +\\w+")
+        .contains("bytecode of run(Vcpu)")
+        .contains("getfield Vcpu.gpr");
+    assertThat(vm.execute("explain --code $rip")).isEqualTo(listing);
+    assertThat(vm.execute("code 0x123456789000"))
+        .isEqualTo("0x123456789000 is not mapped by the guest's page tables: there is no code\n");
   }
 
   @Test

@@ -31,7 +31,7 @@ public final class CodeListing {
     appendStatus(text, code);
     appendGuest(text, code, rip);
     if (code.isTranslatable()) {
-      appendBytecode(text, UnitEmitter.emit(code).classFile());
+      appendBytecode(text, UnitEmitter.emit(code, false).classFile());
     } else {
       text.append("never translated: not 64-bit code in one page%n".formatted());
     }

@@ -5,6 +5,7 @@ package memvisor.cpu.jit;
  *
  * @param blocks blocks translated alone
  * @param regions translations of several blocks
+ * @param hot of blocks and regions, those translated again after they had run for long
  * @param adoptions translations found in the library: of another guest, or of code that came back
  * @param retranslations of blocks and regions, translations of code that had been translated before
  * @param evictions translations dropped to keep within the memory allowed
@@ -13,6 +14,7 @@ package memvisor.cpu.jit;
 public record JitCounters(
     long blocks,
     long regions,
+    long hot,
     long adoptions,
     long retranslations,
     long evictions,

@@ -7,10 +7,10 @@ import memvisor.cpu.x86.CodeLibrary;
  *
  * @param mode what is translated
  * @param threshold executions by interpretation after which a block is translated, at least 1
- * @param regionThreshold runs of a translated block after which it is translated again as a region
+ * @param hotThreshold instructions run by a translation after which it is made once more, for
+ *     HotSpot's optimizing compiler
  * @param maxRegionBlocks blocks that a region may have
- * @param maxRegionInstructions guest instructions that a region may have: HotSpot does not compile
- *     methods of more than 8,000 bytes
+ * @param maxRegionInstructions guest instructions that a region may have
  * @param maxCodeBytes size of all class files that may be in use at a time; the oldest translations
  *     are dropped beyond it
  * @param maxOperations decoded operations that may be in use at a time; all are dropped beyond it
@@ -18,7 +18,7 @@ import memvisor.cpu.x86.CodeLibrary;
 public record JitOptions(
     JitMode mode,
     int threshold,
-    long regionThreshold,
+    long hotThreshold,
     int maxRegionBlocks,
     int maxRegionInstructions,
     long maxCodeBytes,
@@ -39,7 +39,7 @@ public record JitOptions(
 
   /** What measurements on the Linux boot suggest. */
   public static JitOptions of(JitMode mode) {
-    return new JitOptions(mode, 2000, 400_000, 16, 64, 0, 0).withCodeMemory(DEFAULT_CODE_MEMORY);
+    return new JitOptions(mode, 2000, 8_000_000, 16, 100, 0, 0).withCodeMemory(DEFAULT_CODE_MEMORY);
   }
 
   /** A library for processors with these options, as large as each of them may become. */
@@ -52,7 +52,7 @@ public record JitOptions(
     return new JitOptions(
         mode,
         threshold,
-        regionThreshold,
+        hotThreshold,
         maxRegionBlocks,
         maxRegionInstructions,
         bytes / BYTES_PER_CLASS_BYTE,
@@ -64,7 +64,7 @@ public record JitOptions(
     return new JitOptions(
         mode,
         newThreshold,
-        regionThreshold,
+        hotThreshold,
         maxRegionBlocks,
         maxRegionInstructions,
         maxCodeBytes,
@@ -76,19 +76,19 @@ public record JitOptions(
     return new JitOptions(
         mode,
         threshold,
-        regionThreshold,
+        hotThreshold,
         maxRegionBlocks,
         maxRegionInstructions,
         newMaxCodeBytes,
         maxOperations);
   }
 
-  /** The same with another threshold for regions. */
-  public JitOptions withRegionThreshold(long newRegionThreshold) {
+  /** The same with another threshold for what runs long. */
+  public JitOptions withHotThreshold(long newHotThreshold) {
     return new JitOptions(
         mode,
         threshold,
-        newRegionThreshold,
+        newHotThreshold,
         maxRegionBlocks,
         maxRegionInstructions,
         maxCodeBytes,

@@ -27,6 +27,7 @@ public final class JitTranslator implements Translator {
 
   private long blocks;
   private long regions;
+  private long hot;
   private long retranslations;
   private long adoptions;
   private long evictions;
@@ -43,30 +44,36 @@ public final class JitTranslator implements Translator {
   }
 
   @Override
-  public long regionThreshold() {
-    return options.regionThreshold();
+  public long hotThreshold() {
+    return options.hotThreshold();
   }
 
   @Override
   public @Nullable CompiledCode translate(HotCode code) {
-    return install(code);
+    return install(code, false);
   }
 
   @Override
-  public @Nullable CompiledCode translateRegion(HotCode code) {
-    if (options.mode() != JitMode.REGIONS) {
-      return null;
-    }
-    code.grow(options.maxRegionBlocks(), options.maxRegionInstructions());
-    return code.blocks() > 1 ? install(code) : null;
+  public @Nullable CompiledCode translateHot(HotCode code) {
+    return install(code, true);
   }
 
-  private @Nullable CompiledCode install(HotCode code) {
-    UnitEmitter.Unit unit = UnitEmitter.emit(code);
-    if (unit.classFile().length > MAX_CLASS_BYTES) {
-      return null;
+  private @Nullable CompiledCode install(HotCode code, boolean isHot) {
+    if (options.mode() == JitMode.REGIONS) {
+      code.grow(options.maxRegionBlocks(), options.maxRegionInstructions());
     }
-    CompiledCode compiled = code.install(unit.classFile(), unit.links());
+    UnitEmitter.Unit unit = UnitEmitter.emit(code, isHot);
+    while (unit.classFile().length > MAX_CLASS_BYTES) {
+      if (code.blocks() == 1) {
+        return null;
+      }
+      code.truncate(code.blocks() / 2);
+      unit = UnitEmitter.emit(code, isHot);
+    }
+    CompiledCode compiled = code.install(unit.classFile(), unit.links(), isHot);
+    if (isHot) {
+      hot++;
+    }
     if (code.blocks() > 1) {
       regions++;
     } else {
@@ -118,6 +125,7 @@ public final class JitTranslator implements Translator {
 
   /** What was done so far. */
   public JitCounters counters() {
-    return new JitCounters(blocks, regions, adoptions, retranslations, evictions, liveCodeBytes);
+    return new JitCounters(
+        blocks, regions, hot, adoptions, retranslations, evictions, liveCodeBytes);
   }
 }

@@ -46,12 +46,18 @@ final class UnitEmitter {
   /** A class file and the number of its exits to fixed places in the page. */
   record Unit(byte[] classFile, int links) {}
 
-  static Unit emit(HotCode code) {
+  /**
+   * Generates a class.
+   *
+   * @param hot whether it is worth the JVM's optimizing compiler; the launcher keeps that from the
+   *     classes of the other name
+   */
+  static Unit emit(HotCode code, boolean hot) {
     LinkTable links = new LinkTable();
     byte[] bytes =
         ClassFile.of()
             .build(
-                ClassDesc.of(HotCode.PACKAGE, "Translated"),
+                ClassDesc.of(HotCode.PACKAGE, hot ? "TranslatedHot" : "TranslatedWarm"),
                 c -> {
                   c.withFlags(ClassFile.ACC_FINAL | ClassFile.ACC_SUPER);
                   c.withSuperclass(Emitter.COMPILED);

@@ -109,27 +109,30 @@ final class BlockSource {
 
   /** Binds what was generated for the code of a block, here or for another processor. */
   @Nullable CompiledCode adopt(Block block) {
-    CompiledCode code = adoptRegion(block);
-    TranslatedClass alone = code == null ? block.decoded.alone() : null;
-    return alone == null ? code : bind(alone, List.of(block));
+    CompiledCode code = adoptHot(block);
+    return code == null ? adopt(block, block.decoded.warm()) : code;
   }
 
-  /** As {@link #adopt}, if that is a region and the other blocks of it are in the page as well. */
-  @Nullable CompiledCode adoptRegion(Block entry) {
-    TranslatedClass region = entry.decoded.region();
-    if (region == null) {
+  /** As {@link #adopt}, if that was generated for code that had run for long. */
+  @Nullable CompiledCode adoptHot(Block block) {
+    return adopt(block, block.decoded.hot());
+  }
+
+  /** Binds a class if the other blocks of it are in the page as well. */
+  private @Nullable CompiledCode adopt(Block entry, @Nullable TranslatedClass translated) {
+    if (translated == null) {
       return null;
     }
-    List<Block> members = new ArrayList<>(region.members());
+    List<Block> members = new ArrayList<>(translated.members());
     members.add(entry);
-    for (int m = 1; m < region.members(); m++) {
-      Block member = memberAt(entry.hpa + region.start(m), entry.mode);
-      if (member == null || !member.decoded.isSameAs(region.member(m))) {
+    for (int m = 1; m < translated.members(); m++) {
+      Block member = memberAt(entry.hpa + translated.start(m), entry.mode);
+      if (member == null || !member.decoded.isSameAs(translated.member(m))) {
         return null;
       }
       members.add(member);
     }
-    return bind(region, members);
+    return bind(translated, members);
   }
 
   private @Nullable Block memberAt(long hpa, int mode) {

@@ -36,7 +36,7 @@ public abstract class CompiledCode {
   /** One in so many runs is special. */
   private static final int SPECIAL_MASK = 31;
 
-  private static final int PROBED_RUNS = 10_000;
+  private static final int PROBED_RUNS = 1000;
 
   private TranslatedClass translated = TranslatedClass.NOTHING;
   private Block[] blocks = {};
@@ -48,7 +48,10 @@ public abstract class CompiledCode {
 
   private boolean adopted;
 
-  /** A region was translated around it, or was not worth while. */
+  /** Instructions retired by runs. */
+  long retired;
+
+  /** It was offered once more, or is what came of that. */
   private boolean offered;
 
   /** A block of it was overwritten or it was evicted: it may not be entered again. */
@@ -76,7 +79,7 @@ public abstract class CompiledCode {
     code.links = new @Nullable Block[translated.exits];
     Block entry = members.getFirst();
     code.entryLength = entry.ops.length;
-    code.offered = members.size() > 1;
+    code.offered = translated.hot;
     CompiledCode narrower = entry.code;
     if (narrower != null) {
       narrower.drop();
@@ -129,6 +132,11 @@ public abstract class CompiledCode {
     return adopted;
   }
 
+  /** Whether it replaces a translation that had run for long. */
+  public final boolean isHot() {
+    return translated.hot;
+  }
+
   final TranslatedClass translated() {
     return translated;
   }
@@ -141,7 +149,7 @@ public abstract class CompiledCode {
     return blocks[number];
   }
 
-  /** Counts a run; true now and then, for {@link #isProbed} and {@link #takeRegionTurn}. */
+  /** Counts a run; true now and then, for {@link #isProbed} and {@link #takeHotTurn}. */
   final boolean nextRunIsSpecial() {
     return (++runs & SPECIAL_MASK) == 0;
   }
@@ -151,9 +159,9 @@ public abstract class CompiledCode {
     return runs < PROBED_RUNS;
   }
 
-  /** Whether it is time to make a region of the code that begins with it; true once. */
-  final boolean takeRegionTurn(long threshold) {
-    if (runs < threshold || offered || dropped) {
+  /** Whether it has run for so long that it is worth a better translation; true once. */
+  final boolean takeHotTurn(long threshold) {
+    if (retired < threshold || offered || dropped) {
       return false;
     }
     offered = true;

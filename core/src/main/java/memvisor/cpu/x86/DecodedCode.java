@@ -34,12 +34,12 @@ final class DecodedCode {
   private final byte[] bytes;
 
   /**
-   * What was generated for this code alone, and for code that begins with it. Weak: those who run a
-   * class keep it, and the library as much as it may.
+   * What was generated for code that begins with this, at first and when it had run for long. Weak:
+   * those who run a class keep it, and the library as much as it may.
    */
-  private volatile WeakReference<TranslatedClass> alone = NONE;
+  private volatile WeakReference<TranslatedClass> warm = NONE;
 
-  private volatile WeakReference<TranslatedClass> region = NONE;
+  private volatile WeakReference<TranslatedClass> hot = NONE;
 
   DecodedCode(int mode, int pageOffset, MicroOp[] ops, int length, byte[] bytes) {
     this.mode = mode;
@@ -70,26 +70,26 @@ final class DecodedCode {
     return Arrays.copyOfRange(bytes, op.offset, op.offset + op.length);
   }
 
-  /** What was generated for this code alone, if it is still there. */
-  @Nullable TranslatedClass alone() {
-    return alone.get();
+  /** What was generated for this code at first, if it is still there. */
+  @Nullable TranslatedClass warm() {
+    return warm.get();
   }
 
-  /** What was generated for this code and more that belongs to it, if it is still there. */
-  @Nullable TranslatedClass region() {
-    return region.get();
+  /** What was generated for this code when it had run for long, if it is still there. */
+  @Nullable TranslatedClass hot() {
+    return hot.get();
   }
 
   boolean isTranslated() {
-    return alone() != null || region() != null;
+    return warm() != null || hot() != null;
   }
 
   /** Lets every processor that comes to this code find what was generated for it. */
   void publish(TranslatedClass translated) {
-    if (translated.members() > 1) {
-      region = new WeakReference<>(translated);
+    if (translated.hot) {
+      hot = new WeakReference<>(translated);
     } else {
-      alone = new WeakReference<>(translated);
+      warm = new WeakReference<>(translated);
     }
   }
 }

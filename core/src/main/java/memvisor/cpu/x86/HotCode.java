@@ -55,6 +55,12 @@ public final class HotCode {
     }
   }
 
+  /** Forgets the blocks from {@code count} on. */
+  public void truncate(int count) {
+    blocks.subList(count, blocks.size()).clear();
+    lowered.subList(Math.min(count, lowered.size()), lowered.size()).clear();
+  }
+
   private boolean isWorthwhile(Block next) {
     return !next.dropped
         && !next.crossesPage()
@@ -159,12 +165,13 @@ public final class HotCode {
    *
    * @param classFile of a class that extends {@link CompiledCode}
    * @param exits number of exits with a fixed target in the page
+   * @param hot whether it replaces a translation that had run for long
    */
-  public CompiledCode install(byte[] classFile, int exits) {
+  public CompiledCode install(byte[] classFile, int exits, boolean hot) {
     int[] starts = new int[blocks.size()];
     Arrays.setAll(starts, this::start);
     List<DecodedCode> members = blocks.stream().map(block -> block.decoded).toList();
-    TranslatedClass translated = TranslatedClass.define(classFile, members, starts, exits);
+    TranslatedClass translated = TranslatedClass.define(classFile, members, starts, exits, hot);
     entry.decoded.publish(translated);
     return CompiledCode.bind(translated, blocks);
   }

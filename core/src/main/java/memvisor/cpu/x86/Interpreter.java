@@ -22,8 +22,9 @@ final class Interpreter {
 
   private @Nullable Translator translator;
   private int translateAt;
-  private long regionAt;
-  private long translatedInstructions;
+  private long hotAt;
+  private long warmInstructions;
+  private long hotInstructions;
 
   private int mode;
   private long codeBase;
@@ -115,11 +116,15 @@ final class Interpreter {
   void setTranslator(Translator newTranslator) {
     translator = newTranslator;
     translateAt = newTranslator.threshold();
-    regionAt = newTranslator.regionThreshold();
+    hotAt = newTranslator.hotThreshold();
   }
 
-  long translatedInstructions() {
-    return translatedInstructions;
+  long warmInstructions() {
+    return warmInstructions;
+  }
+
+  long hotInstructions() {
+    return hotInstructions;
   }
 
   /** The code with an instruction at {@code hpa} as it is, or would be, executed. */
@@ -152,35 +157,43 @@ final class Interpreter {
     }
   }
 
-  /** The same with the blocks that follow, for a block that is translated; else what there is. */
-  private CompiledCode widen(Translator wide, CompiledCode code) {
+  /** The same for a block that is translated and ran for long; else what there is. */
+  private CompiledCode translateHot(Translator again, CompiledCode code) {
     Block entry = code.member(0);
-    CompiledCode known = source.adoptRegion(entry);
+    CompiledCode known = source.adoptHot(entry);
     if (known != null) {
-      wide.adopted(known);
+      again.adopted(known);
       return known;
     }
-    CompiledCode wider = wide.translateRegion(new HotCode(entry));
-    if (wider == null) {
+    CompiledCode better = again.translateHot(new HotCode(entry));
+    if (better == null) {
       return code;
     }
-    source.keep(wider);
-    return wider;
+    source.keep(better);
+    return better;
   }
 
   /** Runs translated code, and where it leads as long as that is translated and fits. */
   private @Nullable Block runTranslated(CompiledCode first, long budget) {
-    long before = c.instructions;
     long left = budget;
     CompiledCode code = first;
     @Nullable Block next;
     while (true) {
+      long before = c.instructions;
       // a fetch that may not be remembered is made again for every block
       c.translatedLimit = cacheable ? (int) Math.min(left, MAX_TRANSLATED_RUN) : code.entryLength;
       c.translation = code;
       int exit = code.nextRunIsSpecial() ? runSpecially(code) : code.run(c);
-      next = follow(c.translation, exit); // a region may have taken the block's place
-      left = budget - (c.instructions - before);
+      code = c.translation; // a better one may have taken its place
+      next = follow(code, exit);
+      long retired = c.instructions - before;
+      left -= retired;
+      code.retired += retired;
+      if (code.isHot()) {
+        hotInstructions += retired;
+      } else {
+        warmInstructions += retired;
+      }
       if (next == null || c.attention) {
         break;
       }
@@ -190,7 +203,6 @@ final class Interpreter {
       }
       code = following;
     }
-    translatedInstructions += c.instructions - before;
     return next;
   }
 
@@ -212,8 +224,8 @@ final class Interpreter {
 
   private int runSpecially(CompiledCode code) {
     CompiledCode now = code;
-    if (translator != null && code.takeRegionTurn(regionAt)) {
-      now = widen(translator, code);
+    if (translator != null && code.takeHotTurn(hotAt)) {
+      now = translateHot(translator, code);
       c.translation = now;
     }
     return now.isProbed() ? probe(now) : now.run(c);

@@ -18,7 +18,12 @@ final class TranslatedClass {
   /** What an instance of no class is bound to. */
   static final TranslatedClass NOTHING =
       new TranslatedClass(
-          new DecodedCode[0], new int[0], 0, 0, MethodHandles.constant(CompiledCode.class, null));
+          new DecodedCode[0],
+          new int[0],
+          0,
+          0,
+          false,
+          MethodHandles.constant(CompiledCode.class, null));
 
   private final DecodedCode[] members;
 
@@ -38,10 +43,19 @@ final class TranslatedClass {
   /** Size of the class file. */
   final int sizeBytes;
 
+  /** It was generated for code that had run for long. */
+  final boolean hot;
+
   private final MethodHandle constructor;
 
   private TranslatedClass(
-      DecodedCode[] members, int[] starts, int exits, int sizeBytes, MethodHandle constructor) {
+      DecodedCode[] members,
+      int[] starts,
+      int exits,
+      int sizeBytes,
+      boolean hot,
+      MethodHandle constructor) {
+    this.hot = hot;
     this.members = members;
     this.starts = starts;
     this.exits = exits;
@@ -73,7 +87,7 @@ final class TranslatedClass {
    * nothing refers to it any more.
    */
   static TranslatedClass define(
-      byte[] classFile, List<DecodedCode> members, int[] starts, int exits) {
+      byte[] classFile, List<DecodedCode> members, int[] starts, int exits, boolean hot) {
     try {
       MethodHandles.Lookup generated = LOOKUP.defineHiddenClass(classFile, false);
       MethodHandle constructor =
@@ -83,6 +97,7 @@ final class TranslatedClass {
           starts.clone(),
           exits,
           classFile.length,
+          hot,
           constructor);
     } catch (ReflectiveOperationException e) {
       throw new IllegalStateException("cannot define generated class", e);

@@ -17,9 +17,12 @@ public interface Translator {
   /** A translation that was made before, perhaps for another processor, is executed again. */
   void adopted(CompiledCode code);
 
-  /** Runs of a translated block after which it is offered with the blocks around it. */
-  long regionThreshold();
+  /** Instructions run by a translation after which its block is offered once more. */
+  long hotThreshold();
 
-  /** Translates a block together with what follows it; null if the block alone is to stay. */
-  @Nullable CompiledCode translateRegion(HotCode code);
+  /**
+   * Translates what was translated before, and then ran for long, for the JVM's optimizing
+   * compiler; null if what there is is to stay.
+   */
+  @Nullable CompiledCode translateHot(HotCode code);
 }

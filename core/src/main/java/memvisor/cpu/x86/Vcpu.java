@@ -261,7 +261,12 @@ public final class Vcpu implements TranslationListener {
 
   /** Instructions that translated code has retired. */
   public long translatedInstructions() {
-    return interpreter.translatedInstructions();
+    return interpreter.warmInstructions() + interpreter.hotInstructions();
+  }
+
+  /** Those of them that translations retired which replaced others that had run for long. */
+  public long hotInstructions() {
+    return interpreter.hotInstructions();
   }
 
   /** Sends exceptions and system calls to the monitor; before the processor runs. */

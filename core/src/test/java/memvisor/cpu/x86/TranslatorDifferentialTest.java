@@ -41,7 +41,7 @@ class TranslatorDifferentialTest {
     byte[] program = new RandomProgram(random).make(2 + random.nextInt(40));
     RandomRun interpreted = new RandomRun(program, seed);
     RandomRun translated = new RandomRun(program, seed);
-    JitOptions options = JitOptions.of(mode).withThreshold(THRESHOLD).withRegionThreshold(32);
+    JitOptions options = JitOptions.of(mode).withThreshold(THRESHOLD).withHotThreshold(500);
     translated.t.c.setTranslator(new JitTranslator(options));
     int longest = 1 + random.nextInt(200);
     for (int slice = 0; slice < 4000 && !interpreted.t.c.halted; slice++) {
@@ -75,7 +75,7 @@ class TranslatorDifferentialTest {
     byte[] program = new RandomProgram(random).make(12 + random.nextInt(12));
     RandomRun interpreted = new RandomRun(program, SEED);
     RandomRun translated = new RandomRun(program, SEED);
-    JitOptions options = JitOptions.of(mode).withThreshold(THRESHOLD).withRegionThreshold(8);
+    JitOptions options = JitOptions.of(mode).withThreshold(THRESHOLD).withHotThreshold(100);
     translated.t.c.setTranslator(new JitTranslator(options));
     for (int boundary = 1; boundary <= BOUNDARIES; boundary++) {
       if (interpreted.t.c.halted) {

@@ -27,7 +27,7 @@ final class TranslatedLinuxTest {
     ByteArrayOutputStream console = new ByteArrayOutputStream();
     PcConfiguration configuration =
         PcConfiguration.of(MEMORY_BYTES, technique, ClockMode.VIRTUAL)
-            .withJit(JitOptions.of(mode).withThreshold(500).withRegionThreshold(5000));
+            .withJit(JitOptions.of(mode).withThreshold(500).withHotThreshold(100_000));
     try (HostMemory host = HostMemory.create(2 * MEMORY_BYTES);
         PcMachine machine = new PcMachine(configuration, host, console::write, b -> {})) {
       machine.boot(request);

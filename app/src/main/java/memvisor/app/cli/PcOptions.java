@@ -43,10 +43,10 @@ final class PcOptions {
   @Option(
       names = "--jit",
       paramLabel = "off|blocks|regions",
-      defaultValue = "off",
+      defaultValue = "regions",
       description =
           "How much of the guest's code is translated to JVM bytecode. Default: ${DEFAULT-VALUE}.")
-  private JitMode jit = JitMode.OFF;
+  private JitMode jit = JitMode.REGIONS;
 
   @Option(
       names = "--code-memory",

@@ -1,5 +1,6 @@
 package memvisor.app.cli;
 
+import java.util.List;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.HelpCommand;
@@ -16,28 +17,6 @@ import picocli.CommandLine.Spec;
     versionProvider = VersionText.class,
     synopsisSubcommandLabel = "COMMAND",
     description = "Runs guest operating systems and shows what their memory does.",
-    subcommands = {
-      DemoCommand.class,
-      RunCommand.class,
-      CompareCommand.class,
-      WalkCommand.class,
-      ExplainCommand.class,
-      HostCommand.class,
-      PsCommand.class,
-      VmCommands.Start.class,
-      VmCommands.Stop.class,
-      VmCommands.Pause.class,
-      VmCommands.Resume.class,
-      VmCommands.Console.class,
-      HostQueries.Balloon.class,
-      HostQueries.Ledger.class,
-      HostQueries.Stat.class,
-      HostQueries.Explain.class,
-      HostQueries.WhySlow.class,
-      GuestCommand.class,
-      CompletionCommand.class,
-      HelpCommand.class
-    },
     footer = {
       "",
       "Start here:",
@@ -51,6 +30,31 @@ import picocli.CommandLine.Spec;
       "Exit status: 0 it worked, 1 it did not, 2 the command line was wrong, 3 the guest failed.",
     })
 public final class Main implements Runnable {
+  private static final String RUN = "run";
+
+  private static final List<Class<?>> COMMANDS =
+      List.of(
+          DemoCommand.class,
+          RunCommand.class,
+          CompareCommand.class,
+          WalkCommand.class,
+          ExplainCommand.class,
+          HostCommand.class,
+          PsCommand.class,
+          VmCommands.Start.class,
+          VmCommands.Stop.class,
+          VmCommands.Pause.class,
+          VmCommands.Resume.class,
+          VmCommands.Console.class,
+          HostQueries.Balloon.class,
+          HostQueries.Ledger.class,
+          HostQueries.Stat.class,
+          HostQueries.Explain.class,
+          HostQueries.WhySlow.class,
+          GuestCommand.class,
+          CompletionCommand.class,
+          HelpCommand.class);
+
   @Spec private CommandSpec spec = CommandSpec.create();
 
   @Option(
@@ -65,7 +69,7 @@ public final class Main implements Runnable {
   public static void main(String[] arguments) {
     int status;
     try {
-      status = commandLine().execute(arguments);
+      status = commandLineFor(arguments).execute(arguments);
     } catch (OutOfMemoryError | StackOverflowError | LinkageError failure) {
       System.err.println("memvisor: Java gave up: " + failure);
       status = 1;
@@ -73,12 +77,23 @@ public final class Main implements Runnable {
     System.exit(status);
   }
 
+  /** A guest need not wait until every other command has been described. */
+  private static CommandLine commandLineFor(String[] arguments) {
+    boolean runs = arguments.length > 0 && arguments[0].equals(RUN);
+    return commandLine(runs ? List.of(RunCommand.class) : COMMANDS);
+  }
+
   /** The parser, with every command and the handling of errors. */
   static CommandLine commandLine() {
+    return commandLine(COMMANDS);
+  }
+
+  private static CommandLine commandLine(List<Class<?>> commands) {
     Main main = new Main();
     ErrorHandling errors = new ErrorHandling(() -> main.debug);
-    return new CommandLine(main)
-        .setCaseInsensitiveEnumValuesAllowed(true)
+    CommandLine line = new CommandLine(main);
+    commands.forEach(line::addSubcommand);
+    return line.setCaseInsensitiveEnumValuesAllowed(true)
         .setParameterExceptionHandler(errors)
         .setExecutionExceptionHandler(errors)
         .setUsageHelpAutoWidth(true);

@@ -64,7 +64,8 @@ final class RunCommand implements Callable<Integer> {
       converter = TechniqueConverter.class,
       description =
           "nested, shadow, partition or trap; or direct, which runs a Linux kernel as a Xen PV "
-              + "guest (console=hvc0). Default: ${DEFAULT-VALUE}.")
+              + "guest (console=hvc0), and the built-in guest's build for it. Default: "
+              + "${DEFAULT-VALUE}.")
   private TechniqueKind mmu = TechniqueKind.NESTED;
 
   @Option(

@@ -1,6 +1,7 @@
 package memvisor.app.cli.report;
 
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Collectors;
@@ -39,7 +40,7 @@ public final class TextReport {
   }
 
   private void block(StringBuilder text, String workload, List<RunResult> own) {
-    text.append(workload).append(": ").append(instructions(own)).append('\n');
+    wrap(text, "", workload + ": " + instructions(own));
     List<Metric> metrics = Metric.all(model);
     List<String> heading = new ArrayList<>(List.of(INDENT + "technique"));
     metrics.forEach(metric -> heading.add(metric.heading()));
@@ -72,11 +73,18 @@ public final class TextReport {
 
   /** One number where all agree; a paravirtual guest's own beside it. */
   private static String instructions(List<RunResult> own) {
+    Map<Long, List<String>> techniques = new LinkedHashMap<>();
+    for (RunResult run : own) {
+      techniques
+          .computeIfAbsent(run.instructions(), count -> new ArrayList<>())
+          .add(run.technique());
+    }
     long usual = own.getFirst().instructions();
     String others =
-        own.stream()
-            .filter(run -> run.instructions() != usual)
-            .map(run -> ", " + Metric.format(run.instructions()) + " under " + run.technique())
+        techniques.entrySet().stream()
+            .skip(1)
+            .map(
+                e -> ", " + Metric.format(e.getKey()) + " under " + String.join(", ", e.getValue()))
             .collect(Collectors.joining());
     return Metric.format(usual) + " instructions" + others;
   }

@@ -85,14 +85,14 @@ final class HostQueries {
     }
   }
 
-  /** {@code memvisor explain}. */
+  /** {@code memvisor explain-vm}. */
   @Command(
-      name = "explain",
+      name = "explain-vm",
       mixinStandardHelpOptions = true,
       description =
           "Tells all about a linear address of a running VM: the walks, what caches hold, the"
               + " frame, or where the page is that has none (compressed, swapped out, ballooned).",
-      footer = {"", "Example:", "  memvisor explain web-1 0xffffffff81000000"})
+      footer = {"", "Example:", "  memvisor explain-vm web-1 0xffffffff81000000"})
   static final class Explain extends Query {
     @Parameters(index = "0", paramLabel = "VM", description = "The VM's name.")
     private String vm = "";

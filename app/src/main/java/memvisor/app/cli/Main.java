@@ -52,6 +52,7 @@ public final class Main implements Runnable {
           HostQueries.Explain.class,
           HostQueries.WhySlow.class,
           GuestCommand.class,
+          TrainCommand.class,
           CompletionCommand.class,
           HelpCommand.class);
 
@@ -78,7 +79,7 @@ public final class Main implements Runnable {
   }
 
   /** A guest need not wait until every other command has been described. */
-  private static CommandLine commandLineFor(String[] arguments) {
+  static CommandLine commandLineFor(String[] arguments) {
     boolean runs = arguments.length > 0 && arguments[0].equals(RUN);
     return commandLine(runs ? List.of(RunCommand.class) : COMMANDS);
   }

@@ -87,6 +87,9 @@ public interface VirtualMachine extends AutoCloseable {
   /** What the technique did and costs, and what the machine counts beside it. */
   TechniqueStatistics statistics();
 
+  /** What translating the guest's code did. */
+  TranslationStatistics translation();
+
   /** Guest memory. */
   VmMemory memory();
 

@@ -12,12 +12,14 @@ import memvisor.app.cli.run.GuestRun;
 import memvisor.app.cli.run.HostSetup;
 import memvisor.boot.BootException;
 import memvisor.boot.BootRequest;
+import memvisor.cpu.jit.JitCounters;
 import memvisor.host.HostMemoryException;
 import memvisor.lab.Workload;
 import memvisor.lab.guest.BuiltinGuest;
 import memvisor.machine.ClockMode;
 import memvisor.machine.RunOutcome;
 import memvisor.machine.TechniqueKind;
+import memvisor.machine.TranslationStatistics;
 import memvisor.machine.pc.PcConfiguration;
 import memvisor.machine.xen.XenConfiguration;
 import picocli.CommandLine.Command;
@@ -247,6 +249,21 @@ final class RunCommand implements Callable<Integer> {
     spec.commandLine().getErr().println("memvisor: " + sentence);
   }
 
+  private static Map<String, Object> describe(TranslationStatistics translation) {
+    JitCounters counters = translation.counters();
+    return JsonReport.ordered(
+        "interpretedInstructions", translation.interpreted(),
+        "warmInstructions", translation.warm(),
+        "hotInstructions", translation.hot(),
+        "blocks", counters.blocks(),
+        "regions", counters.regions(),
+        "hot", counters.hot(),
+        "adoptions", counters.adoptions(),
+        "retranslations", counters.retranslations(),
+        "evictions", counters.evictions(),
+        "classFileBytes", counters.liveCodeBytes());
+  }
+
   private Map<String, Object> describe(GuestRun.Report report) {
     Map<String, Object> root =
         JsonReport.ordered(
@@ -258,7 +275,8 @@ final class RunCommand implements Callable<Integer> {
             "exitsByReason", report.exits(),
             "tableFrames", report.technique().tableFrames(),
             "techniqueCounters", report.technique().counters(),
-            "tlb", JsonReport.describe(report.tlb()));
+            "tlb", JsonReport.describe(report.tlb()),
+            "translation", describe(report.translation()));
     if (!report.memory().isEmpty()) {
       root.put("memory", report.memory());
     }

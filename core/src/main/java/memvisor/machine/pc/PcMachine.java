@@ -37,6 +37,7 @@ import memvisor.machine.RunLoop;
 import memvisor.machine.RunOutcome;
 import memvisor.machine.Starvation;
 import memvisor.machine.TechniqueKind;
+import memvisor.machine.TranslationStatistics;
 import memvisor.machine.VirtualMachine;
 import memvisor.mmu.Technique;
 import memvisor.mmu.TechniqueStatistics;
@@ -377,6 +378,11 @@ public final class PcMachine implements VirtualMachine {
   @Override
   public ExitStatistics exits() {
     return exits;
+  }
+
+  @Override
+  public TranslationStatistics translation() {
+    return TranslationStatistics.of(translator, vcpu);
   }
 
   /** What the translator has done; all zero where it is off. */

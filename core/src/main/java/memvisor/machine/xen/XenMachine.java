@@ -28,6 +28,7 @@ import memvisor.machine.MachineClock;
 import memvisor.machine.RunLoop;
 import memvisor.machine.RunOutcome;
 import memvisor.machine.TechniqueKind;
+import memvisor.machine.TranslationStatistics;
 import memvisor.machine.VirtualMachine;
 import memvisor.memory.GuestMemoryMap;
 import memvisor.memory.MemoryRegion;
@@ -66,6 +67,7 @@ public final class XenMachine implements VirtualMachine {
   private final MachineClock clock;
   private final RunLoop loop;
   private final Vcpu vcpu;
+  private final JitTranslator translator;
   private final Parts domain;
   private final EventChannels events;
   private final PvTimers timers;
@@ -109,8 +111,9 @@ public final class XenMachine implements VirtualMachine {
     vcpu.setMaxDecodedOperations(configuration.jit().maxOperations());
     vcpu.setIntercepts(technique.intercepts());
     unit.setListener(vcpu);
+    translator = new JitTranslator(configuration.jit());
     if (configuration.jit().mode() != JitMode.OFF) {
-      vcpu.setTranslator(new JitTranslator(configuration.jit()));
+      vcpu.setTranslator(translator);
     }
     memory.setMoveGate(
         action -> {
@@ -392,6 +395,11 @@ public final class XenMachine implements VirtualMachine {
   }
 
   /** What the technique did, and the hypercalls that asked for it. */
+  @Override
+  public TranslationStatistics translation() {
+    return TranslationStatistics.of(translator, vcpu);
+  }
+
   @Override
   public TechniqueStatistics statistics() {
     TechniqueStatistics own = technique.statistics();

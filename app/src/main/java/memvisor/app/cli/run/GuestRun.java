@@ -12,6 +12,7 @@ import memvisor.device.ByteSink;
 import memvisor.host.HostMemory;
 import memvisor.machine.ExitReason;
 import memvisor.machine.RunOutcome;
+import memvisor.machine.TranslationStatistics;
 import memvisor.machine.VirtualMachine;
 import memvisor.machine.pc.PcConfiguration;
 import memvisor.machine.pc.PcMachine;
@@ -94,6 +95,7 @@ public final class GuestRun {
    * @param exits VM exits by reason
    * @param tlb what the translation hardware counted
    * @param technique what the technique counted
+   * @param translation what became of its code
    * @param postMortem registers and last exits, for a guest that died
    * @param memory the ledger's sums as a tree of maps, empty where there is none
    */
@@ -105,11 +107,21 @@ public final class GuestRun {
       Map<ExitReason, Long> exits,
       TlbCounters tlb,
       TechniqueStatistics technique,
+      TranslationStatistics translation,
       String postMortem,
       Map<String, Object> memory) {
     Report with(Map<String, Object> newMemory) {
       return new Report(
-          outcome, panic, instructions, wallNanos, exits, tlb, technique, postMortem, newMemory);
+          outcome,
+          panic,
+          instructions,
+          wallNanos,
+          exits,
+          tlb,
+          technique,
+          translation,
+          postMortem,
+          newMemory);
     }
   }
 
@@ -156,6 +168,7 @@ public final class GuestRun {
         machine.exits().counts(),
         machine.unit().counters(),
         machine.statistics(),
+        machine.translation(),
         machine.postMortem(),
         Map.of());
   }

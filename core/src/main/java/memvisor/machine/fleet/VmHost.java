@@ -6,6 +6,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.locks.ReadWriteLock;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
+import java.util.function.Consumer;
 import java.util.function.Supplier;
 import memvisor.host.HostMemory;
 import memvisor.host.HostReclaim;
@@ -81,36 +82,51 @@ public final class VmHost implements AutoCloseable {
     return vms().stream().filter(vm -> vm.name().equals(name)).findFirst();
   }
 
-  /** Has all VMs stand still at once and runs {@code action}; they go on afterwards. */
-  public void whileAllStandStill(Runnable action) {
+  /**
+   * A VM that stands still with all others.
+   *
+   * @param vm the VM
+   * @param machine its machine, at a block boundary
+   */
+  public record Standing(Vm vm, PcMachine machine) {}
+
+  /**
+   * Has all VMs stand still at once, hands those that have memory to {@code action}, and lets them
+   * go on. The action looks at the machines it is given: asking a {@link Vm} would wait for ever for
+   * one that already stands still.
+   */
+  public void whileAllStandStill(Consumer<List<Standing>> action) {
     changes.writeLock().lock();
     try {
-      standStill(vms(), action);
+      standStill(vms(), List.of(), action);
     } finally {
       changes.writeLock().unlock();
     }
   }
 
-  private static void standStill(List<Vm> left, Runnable action) {
+  private static void standStill(
+      List<Vm> left, List<Standing> standing, Consumer<List<Standing>> action) {
     if (left.isEmpty()) {
-      action.run();
+      action.accept(standing);
       return;
     }
+    Vm vm = left.getFirst();
     List<Vm> others = left.subList(1, left.size());
     boolean[] done = new boolean[1];
     try {
-      left.getFirst()
-          .inspect(
-              machine -> {
-                done[0] = true;
-                standStill(others, action);
-                return true;
-              });
+      vm.inspect(
+          machine -> {
+            done[0] = true;
+            List<Standing> more = new ArrayList<>(standing);
+            more.add(new Standing(vm, machine));
+            standStill(others, more, action);
+            return true;
+          });
     } catch (VmException off) {
       if (done[0]) {
         throw off;
       }
-      standStill(others, action);
+      standStill(others, standing, action);
     }
   }
 
@@ -120,7 +136,7 @@ public final class VmHost implements AutoCloseable {
    * @throws IllegalStateException with the numbers that disagree
    */
   public void audit() {
-    whileAllStandStill(memory::audit);
+    whileAllStandStill(standing -> memory.audit());
   }
 
   /** What shares the machine among the VMs, if anything does. */

@@ -7,8 +7,7 @@ import java.util.Map;
 import memvisor.app.cli.report.TextTable;
 import memvisor.host.FrameCounts;
 import memvisor.host.PageCensus;
-import memvisor.machine.fleet.Vm;
-import memvisor.machine.fleet.VmException;
+import memvisor.machine.VirtualMachine;
 import memvisor.machine.fleet.VmHost;
 import memvisor.memory.FrameRole;
 
@@ -51,52 +50,46 @@ record LedgerView(
 
   static LedgerView of(VmHost host) {
     List<LedgerView> made = new ArrayList<>();
-    host.whileAllStandStill(() -> made.add(still(host)));
+    // Names are asked for first: a VM that stands still cannot answer.
+    List<String> decisions = Decisions.latest(host, DECISIONS);
+    host.whileAllStandStill(standing -> made.add(still(host, standing, decisions)));
     return made.getFirst();
   }
 
-  private static LedgerView still(VmHost host) {
+  private static LedgerView still(
+      VmHost host, List<VmHost.Standing> standing, List<String> decisions) {
     FrameCounts totals = host.memory().ledger().totals();
     Map<String, Long> byRole = new LinkedHashMap<>();
     for (FrameRole role : FrameRole.values()) {
       byRole.put(role.name(), totals.count(role));
     }
-    List<Part> parts = new ArrayList<>();
-    for (Vm vm : host.vms()) {
-      try {
-        parts.add(part(vm, host));
-      } catch (VmException off) {
-        // It has no memory.
-        continue;
-      }
-    }
+    List<Part> parts = standing.stream().map(one -> part(host, one)).toList();
+    long maps = parts.stream().mapToLong(Part::mapBytes).sum();
     return new LedgerView(
         host.memory().ledger().frameCount(),
         byRole,
         parts,
-        VmmView.of(host),
-        Decisions.latest(host, DECISIONS));
+        VmmView.of(host, maps),
+        decisions);
   }
 
-  private static Part part(Vm vm, VmHost host) {
-    return vm.inspect(
-        machine -> {
-          PageCensus census = machine.memory().census();
-          FrameCounts usage = machine.memory().usage();
-          long pages = usage.count(FrameRole.GUEST_PAGE) * FRAME_BYTES;
-          long tables = usage.total() * FRAME_BYTES - pages;
-          long shared = Math.round(census.sharedFrames() * FRAME_BYTES);
-          long pool = poolPart(host, census.compressedBytes());
-          return new Part(
-              vm.name(),
-              machine.memoryBytes(),
-              pages,
-              tables,
-              shared,
-              pool,
-              pages + tables + shared + pool,
-              machine.memory().mapBytes());
-        });
+  private static Part part(VmHost host, VmHost.Standing standing) {
+    VirtualMachine machine = standing.machine();
+    PageCensus census = machine.memory().census();
+    FrameCounts usage = machine.memory().usage();
+    long pages = usage.count(FrameRole.GUEST_PAGE) * FRAME_BYTES;
+    long tables = usage.total() * FRAME_BYTES - pages;
+    long shared = Math.round(census.sharedFrames() * FRAME_BYTES);
+    long pool = poolPart(host, census.compressedBytes());
+    return new Part(
+        standing.vm().name(),
+        machine.memoryBytes(),
+        pages,
+        tables,
+        shared,
+        pool,
+        pages + tables + shared + pool,
+        machine.memory().mapBytes());
   }
 
   /** A page's part of the pool also covers the gaps between pages. */

@@ -12,6 +12,7 @@ import memvisor.machine.fleet.VmHost;
  */
 final class LiveView {
   private static final String HOME_AND_CLEAR = "\u001b[H\u001b[2J";
+  private static final int DECISIONS = 5;
   private static final String KEYS = "Ctrl-C ends the host and all VMs.\n";
 
   private final VmHost host;
@@ -29,13 +30,21 @@ final class LiveView {
   void show(long everyMillis) throws InterruptedException {
     while (true) {
       if (terminal) {
-        out.print(HOME_AND_CLEAR + HostView.of(host).text() + KEYS);
+        out.print(HOME_AND_CLEAR + HostView.of(host).text() + lately() + KEYS);
         out.flush();
       } else {
         host.vms().forEach(this::announce);
       }
       Thread.sleep(everyMillis);
     }
+  }
+
+  private String lately() {
+    StringBuilder text = new StringBuilder();
+    host.policy()
+        .ifPresent(policy -> text.append("memory is " + Words.of(policy.state().name()) + "\n"));
+    Decisions.latest(host, DECISIONS).forEach(line -> text.append(line).append('\n'));
+    return text.toString();
   }
 
   private void announce(Vm vm) {

@@ -88,7 +88,16 @@ final class SlowReport {
   }
 
   private double housekeeping() {
-    return percent(to.times().housekeeping() - from.times().housekeeping());
+    return executed() * percent(to.times().housekeeping() - from.times().housekeeping());
+  }
+
+  /**
+   * Of the time in which the thread wanted to run, the share in which it did. What it did was timed
+   * by the wall, so waiting for a processor is in there, evenly.
+   */
+  private double executed() {
+    double wanted = 100 - idle() - paused() - starved();
+    return wanted <= 0 ? 0 : Math.min(1, processor() / wanted);
   }
 
   private double processor() {
@@ -100,11 +109,11 @@ final class SlowReport {
   }
 
   private double decompress() {
-    return percent(nanos(TransitionReason.DECOMPRESSED));
+    return executed() * percent(nanos(TransitionReason.DECOMPRESSED));
   }
 
   private double unshare() {
-    return percent(nanos(TransitionReason.UNSHARED));
+    return executed() * percent(nanos(TransitionReason.UNSHARED));
   }
 
   /** Wall time in which the thread wanted to run, but neither ran nor read the swap file. */
@@ -113,9 +122,7 @@ final class SlowReport {
   }
 
   private double guest() {
-    double rest =
-        100 - idle() - paused() - starved() - swapIn() - decompress() - unshare() - housekeeping();
-    return Math.max(0, rest - stolen());
+    return Math.max(0, processor() - decompress() - unshare() - housekeeping());
   }
 
   private double perSecond(long count) {

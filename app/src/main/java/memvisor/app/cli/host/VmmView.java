@@ -35,7 +35,7 @@ record VmmView(
     int threads) {
   private static final Path MAPPINGS = Path.of("/proc/self/smaps");
 
-  static VmmView of(VmHost host) {
+  static VmmView of(VmHost host, long mapBytes) {
     MemoryMXBean memory = ManagementFactory.getMemoryMXBean();
     long base = host.memory().machine().hva(0);
     return new VmmView(
@@ -44,18 +44,10 @@ record VmmView(
         memory.getHeapMemoryUsage().getUsed(),
         memory.getHeapMemoryUsage().getCommitted(),
         host.memory().ledger().heapBytes(),
-        host.vms().stream().mapToLong(VmmView::mapBytes).sum(),
+        mapBytes,
         pools("Code"),
         pools("Metaspace") + pools("Compressed Class"),
         ManagementFactory.getThreadMXBean().getThreadCount());
-  }
-
-  private static long mapBytes(memvisor.machine.fleet.Vm vm) {
-    try {
-      return vm.inspect(machine -> machine.memory().mapBytes());
-    } catch (memvisor.machine.fleet.VmException off) {
-      return 0;
-    }
   }
 
   private static long pools(String name) {

@@ -103,7 +103,7 @@ final class GuestReader {
             .withNested(
                 vm.number("nested-levels", 4, 5).orElse(4L) == 5, vm.flag("npt").orElse(false))
             .withJit(
-                JitOptions.of(vm.converted("jit", GuestReader::jit).orElse(JitMode.OFF))
+                JitOptions.of(vm.converted("jit", GuestReader::jit).orElse(JitMode.REGIONS))
                     .withCodeMemory(codeMemory(vm)));
     try {
       return machine.withDevices(devices(vm, number));

@@ -92,8 +92,8 @@ public final class VmHost implements AutoCloseable {
 
   /**
    * Has all VMs stand still at once, hands those that have memory to {@code action}, and lets them
-   * go on. The action looks at the machines it is given: asking a {@link Vm} would wait for ever for
-   * one that already stands still.
+   * go on. The action looks at the machines it is given: asking a {@link Vm} would wait for ever
+   * for one that already stands still.
    */
   public void whileAllStandStill(Consumer<List<Standing>> action) {
     changes.writeLock().lock();

@@ -66,11 +66,7 @@ record LedgerView(
     List<Part> parts = standing.stream().map(one -> part(host, one)).toList();
     long maps = parts.stream().mapToLong(Part::mapBytes).sum();
     return new LedgerView(
-        host.memory().ledger().frameCount(),
-        byRole,
-        parts,
-        VmmView.of(host, maps),
-        decisions);
+        host.memory().ledger().frameCount(), byRole, parts, VmmView.of(host, maps), decisions);
   }
 
   private static Part part(VmHost host, VmHost.Standing standing) {

@@ -224,6 +224,15 @@ public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
     return reclaim == null ? OptionalLong.empty() : reclaim.workingSetPages();
   }
 
+  /**
+   * Double paging: whole pages that a device read for the guest although the host had compressed
+   * them or written them to its swap file. A guest that swaps to its disk causes these: it picks
+   * the pages it has not used for longest, and the host has picked them before.
+   */
+  public long pagedTwice() {
+    return reclaim == null ? 0 : reclaim.pagedTwice();
+  }
+
   /** How much of its time this VM waited for memory that had been taken from it. */
   public Pressure pressure() {
     return reclaim == null ? Pressure.NONE : reclaim.pressure().pressure();

@@ -61,6 +61,9 @@ final class VmReclaim {
   private volatile long refaults;
   private volatile long vmNanos;
 
+  /** Whole pages that devices read from where reclaim had put them. The VM's lock. */
+  private long pagedTwice;
+
   VmReclaim(
       VmMemory vm, HostMemory host, HostReclaim reclaim, GuestFrames frames, FramePlacer placer) {
     this.vm = vm;
@@ -131,6 +134,13 @@ final class VmReclaim {
   /** The VM's clock when it last looked after its memory. */
   long vmNanos() {
     return vmNanos;
+  }
+
+  /** Whole pages that devices read from where reclaim had put them. */
+  long pagedTwice() {
+    synchronized (vm) {
+      return pagedTwice;
+    }
   }
 
   /** Pages that came back so far after they had been taken. */
@@ -330,6 +340,8 @@ final class VmReclaim {
   void read(long gfn, int inPage, byte[] target, int offset, int lengthBytes) {
     synchronized (vm) {
       long entry = frames.get(frames.region(gfn), gfn);
+      boolean kept = PageEntry.isReclaimed(entry);
+      pagedTwice += kept && lengthBytes == PAGE_BYTES ? 1 : 0;
       switch (PageEntry.state(entry)) {
         // A vCPU was faster.
         case RESIDENT, ZERO, SHARED -> {

@@ -18,6 +18,9 @@ final class LinuxShell implements AutoCloseable {
   private final ByteArrayOutputStream console = new ByteArrayOutputStream();
   private int commands;
 
+  /** Runs between two steps of this guest: other guests, for one. */
+  Runnable meanwhile = () -> {};
+
   /** Boots to the prompt. */
   LinuxShell(HostMemory host, PcConfiguration configuration, String... modules) {
     machine = new PcMachine(configuration, host, console::write, b -> {});
@@ -39,6 +42,7 @@ final class LinuxShell implements AutoCloseable {
       assertThat(machine.run(STEP_INSTRUCTIONS, Long.MAX_VALUE))
           .as(this::console)
           .isEqualTo(new RunOutcome.LimitReached());
+      meanwhile.run();
     }
   }
 

@@ -40,6 +40,7 @@ final class MemoryReport {
     memory.transitionCosts().forEach((reason, cost) -> transitions.put(reason.name(), cost));
     root.put("transitions", transitions);
     root.put("workingSetPages", memory.workingSetPages());
+    root.put("pagedTwice", memory.pagedTwice());
     root.put("dedup", reclaim.dedup());
     root.put("compression", reclaim.compression());
     reclaim.swap().ifPresent(swap -> root.put("swap", swap));

@@ -1,6 +1,7 @@
 package memvisor.device.virtio;
 
 import memvisor.device.RecordingLine;
+import memvisor.memory.GuestMemory;
 
 /**
  * A driver written by hand, whose tests may put anything into its rings. Queue {@code q} has its
@@ -14,13 +15,23 @@ final class Driver {
   static final long BUFFERS = 0x80000;
   static final long ALL_FEATURES = -1L;
 
-  final ArrayMemory memory = new ArrayMemory();
+  final GuestMemory memory;
   final RecordingLine line = new RecordingLine();
   final VirtioMmio transport;
   int wakes;
 
   Driver(VirtioDevice device) {
+    this(device, new ArrayMemory());
+  }
+
+  Driver(VirtioDevice device, GuestMemory memory) {
+    this.memory = memory;
     transport = new VirtioMmio(device, memory, line, () -> wakes++);
+  }
+
+  /** How often its memory was accessed, where that is an array. */
+  long accesses() {
+    return ((ArrayMemory) memory).accesses;
   }
 
   /** Register offsets (table 4.1). */

@@ -167,10 +167,10 @@ final class HostileRingTest {
   void aDeviceThatNeedsAResetTouchesNoMemory() {
     Driver driver = new Driver(ENTROPY).start(Driver.ALL_FEATURES, 1);
     driver.offer(0, 0xFFFF).kick(0);
-    long accesses = driver.memory.accesses;
+    long accesses = driver.accesses();
     driver.write(Register.QUEUE_NOTIFY, 0);
     driver.transport.advance(0);
-    assertThat(driver.memory.accesses).isEqualTo(accesses);
+    assertThat(driver.accesses()).isEqualTo(accesses);
   }
 
   @Test
@@ -220,7 +220,7 @@ final class HostileRingTest {
     assertThat(driver.needsReset()).isTrue();
     driver.write(Register.STATUS, 0xF);
     driver.kick(0);
-    assertThat(driver.memory.accesses).isZero();
+    assertThat(driver.accesses()).isZero();
   }
 
   @Test

@@ -7,6 +7,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.SplittableRandom;
+import java.util.function.LongPredicate;
 import java.util.function.Supplier;
 import memvisor.memory.FrameRole;
 import memvisor.memory.GuestMemoryMap;
@@ -47,6 +48,8 @@ public final class HostMemory implements AutoCloseable {
   private int window;
   private int lastVmId;
   private boolean closed;
+  private LongPredicate refusal = n -> false;
+  private long allocations;
 
   private HostMemory(HostMemoryOptions options, AnonymousMemory arena) {
     this.options = options;
@@ -181,9 +184,24 @@ public final class HostMemory implements AutoCloseable {
     return ++lastVmId;
   }
 
+  /**
+   * For tests: from here on the n-th allocation fails, counted from 0, where {@code which} says.
+   */
+  synchronized void refuse(LongPredicate which) {
+    refusal = which;
+    allocations = 0;
+  }
+
+  private boolean isRefused() {
+    return refusal.test(allocations++);
+  }
+
   /** Takes an aligned block of 2^order zeroed frames; its HPA, or -1. */
   synchronized long allocate(int order, int vmId, FrameRole role, TransitionReason reason) {
     requireOpen();
+    if (isRefused()) {
+      return -1;
+    }
     int first = frames.allocate(order);
     if (first < 0 && order == 0 && compaction.abandon()) {
       first = frames.allocate(order);
@@ -194,6 +212,9 @@ public final class HostMemory implements AutoCloseable {
   /** Takes one zeroed frame from a place nobody can guess; its HPA, or -1. */
   synchronized long allocateScattered(int vmId, FrameRole role, TransitionReason reason) {
     requireOpen();
+    if (isRefused()) {
+      return -1;
+    }
     int frame = scatteredFrame();
     if (frame < 0 && compaction.abandon()) {
       frame = scatteredFrame();

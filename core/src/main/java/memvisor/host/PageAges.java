@@ -24,6 +24,12 @@ final class PageAges {
   /** How often flags are harvested for the working set alone: five times in the window. */
   static final long PERIOD_NANOS = 2_000_000_000L;
 
+  /**
+   * The least host time between two harvests for the working set alone: an idle guest on a virtual
+   * clock skips seconds in no time, and a harvest takes milliseconds.
+   */
+  static final long HOST_PERIOD_NANOS = 50_000_000L;
+
   private final VmMemory vm;
   private final GuestFrames frames;
   private final byte[][] ages;

@@ -53,6 +53,7 @@ final class VmReclaim {
   private long nextZeroScanNanos;
   private volatile long floorPages;
   private boolean harvested;
+  private long nextSampleNanos;
   private boolean gaveUp;
 
   /** A VM has one processor here: when it waits, all of it waits. */
@@ -384,7 +385,8 @@ final class VmReclaim {
   /** Where a policy wants to know what the VM uses. */
   private boolean isSampleDue(long nowNanos) {
     return reclaim.overcommit().isPresent()
-        && nowNanos - ages.lastHarvestNanos() >= PageAges.PERIOD_NANOS;
+        && nowNanos - ages.lastHarvestNanos() >= PageAges.PERIOD_NANOS
+        && host.ledger().nowNanos() >= nextSampleNanos;
   }
 
   /** Keeps the VM's averages, and lets the policy look at the machine; holds no lock. */
@@ -423,6 +425,7 @@ final class VmReclaim {
   private void harvest(long nowNanos) {
     ages.harvest(nowNanos);
     harvested = true;
+    nextSampleNanos = host.ledger().nowNanos() + PageAges.HOST_PERIOD_NANOS;
   }
 
   /** Makes sure that so many pages are known to be cold, if they are; once per standstill. */

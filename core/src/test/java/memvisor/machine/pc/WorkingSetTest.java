@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.concurrent.locks.LockSupport;
 import java.util.stream.Stream;
 import memvisor.boot.BootRequest;
 import memvisor.cpu.x86.asm.Condition;
@@ -95,6 +96,8 @@ final class WorkingSetTest {
   /** Lets the guest go round a few times, then samples as if two seconds had passed. */
   private static long sample(PcMachine machine, int sample) {
     machine.run(100_000, Long.MAX_VALUE);
+    // Samples are at least so far apart on the host's clock, whatever the VM's says.
+    LockSupport.parkNanos(60_000_000);
     return machine.atBoundary(
         () -> {
           machine.memory().housekeep((sample + 1) * SAMPLE_NANOS);

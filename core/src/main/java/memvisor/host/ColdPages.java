@@ -33,7 +33,7 @@ final class ColdPages {
     this.ages = ages;
     compressor =
         new PageCompressor(pages, (in, gfn) -> ages.foundIncompressible(in, index(in, gfn)));
-    swapper = new PageSwapper(pages);
+    swapper = pages.swapper();
     hand = frames.regionCount() == 0 ? 0 : frames.firstGfn(0);
   }
 

@@ -32,6 +32,9 @@ final class PageCompressor implements PageTaker {
     for (int i = 0; i < count; i++) {
       synchronized (pages.vm()) {
         int done = compress(region, gfns[i]);
+        if (done < 0 && pages.makeRoomInPool()) {
+          done = compress(region, gfns[i]);
+        }
         if (done < 0) {
           return taken == 0 ? EXHAUSTED : taken;
         }

@@ -32,6 +32,8 @@ public enum TransitionReason {
   DECOMPRESSED,
   /** Cold: written to the swap file. */
   SWAPPED_OUT,
+  /** Compressed for long, and the pool needed room: written to the swap file. */
+  WRITTEN_BACK,
   /** Accessed while in the swap file. */
   SWAPPED_IN,
   /** Taken for compressed pages. */

@@ -41,6 +41,8 @@ final class VmReclaim {
   private final Arena arena = Arena.ofAuto();
   private final long scratch = arena.allocate(PAGE_BYTES, 64).address();
   private final DedupScanner scanner;
+  private final PageSwapper swapper;
+  private final PoolWriteback writeback;
   private final PageAges ages;
   private final ColdPages cold;
   private final PolicyOrders orders;
@@ -74,6 +76,8 @@ final class VmReclaim {
     this.placer = placer;
     history = new PageHistory(frames);
     scanner = new DedupScanner(this);
+    swapper = new PageSwapper(this);
+    writeback = new PoolWriteback(this, swapper);
     ages = new PageAges(this);
     cold = new ColdPages(this, ages);
     orders = new PolicyOrders(this);
@@ -299,6 +303,15 @@ final class VmReclaim {
       vm.derived().invalidate(gfns[i], end - i);
       i = end;
     }
+  }
+
+  PageSwapper swapper() {
+    return swapper;
+  }
+
+  /** Writes compressed pages to the swap file, if there is one; whether any. VM still. */
+  boolean makeRoomInPool() {
+    return writeback.run() > 0;
   }
 
   /** Publishes a page's new entry and records why; the VM's lock is held. */

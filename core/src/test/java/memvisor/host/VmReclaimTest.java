@@ -238,6 +238,65 @@ final class VmReclaimTest {
   }
 
   @Test
+  void whatWasCompressedLongestMakesRoomInThePool() {
+    FlakyStorage storage = new FlakyStorage(PAGES * PAGE);
+    ReclaimOptions little = options().withPoolPercent(1);
+    try (HostMemory host = host(512, little.withSwap(new SwapFile(storage, PAGES)));
+        VmMemory vm = vm(host)) {
+      byte[] expected = new byte[60 * PAGE];
+      SplittableRandom random = new SplittableRandom(8);
+      for (int at = 0; at < expected.length; at++) {
+        // Half of each page is random: one compressed page to a frame.
+        expected[at] = (byte) (at % PAGE < PAGE / 2 ? random.nextInt() : 0);
+      }
+      vm.write(0, expected, 0, expected.length);
+      assertThat(vm.compressPages(60)).isEqualTo(60);
+      assertThat(vm.pages(PageState.COMPRESSED)).isBetween(3L, 5L);
+      assertThat(vm.pages(PageState.SWAPPED)).isGreaterThanOrEqualTo(55);
+      assertThat(vm.describe(0).reason()).isEqualTo(TransitionReason.WRITTEN_BACK);
+      assertThat(vm.describe(59).state()).isEqualTo(PageState.COMPRESSED);
+      host.audit();
+      storage.fault = FlakyStorage.Fault.NO_SPACE;
+      for (long gfn = 0; gfn < 5; gfn++) {
+        vm.frame(gfn, false);
+      }
+      assertThat(vm.compressPages(5)).as("nowhere to go").isLessThan(5);
+      assertThat(vm.pages(PageState.COMPRESSED)).isEqualTo(5);
+      storage.fault = FlakyStorage.Fault.NONE;
+      byte[] seen = new byte[expected.length];
+      vm.read(0, seen, 0, seen.length);
+      assertThat(seen).isEqualTo(expected);
+      for (long gfn = 0; gfn < 60; gfn++) {
+        vm.frame(gfn, true);
+      }
+      assertThat(vm.failure()).isEmpty();
+      host.audit();
+    }
+  }
+
+  @Test
+  void aDamagedPageIsNotWrittenBackAsIfItWereWhole() {
+    FlakyStorage storage = new FlakyStorage(PAGES * PAGE);
+    ReclaimOptions little = options().withPoolPercent(1);
+    try (HostMemory host = host(128, little.withSwap(new SwapFile(storage, PAGES)));
+        VmMemory vm = vm(host)) {
+      CachingGuest guest = new CachingGuest(vm);
+      for (long gfn = 0; gfn < 30; gfn++) {
+        guest.fill(gfn, 12_345 + gfn, 16);
+      }
+      vm.compressPages(1);
+      long pool = 0;
+      while (host.ledger().describe(pool).role() != FrameRole.COMPRESSED_POOL) {
+        pool++;
+      }
+      Hva.fill(host.machine().hva(pool << 12), 64, 0xEE);
+      vm.compressPages(30);
+      assertThatThrownBy(() -> guest.read(0)).hasMessageContaining("damaged");
+      host.audit();
+    }
+  }
+
+  @Test
   void aFlippedBitInACompressedPageIsCaught() {
     for (int bit = 0; bit < 4096; bit += 37) {
       try (HostMemory host = host(64, options());

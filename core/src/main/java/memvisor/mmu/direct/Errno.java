@@ -11,6 +11,15 @@ public final class Errno {
   /** No such domain. */
   public static final int ESRCH = 3;
 
+  /** No such frame or offset. */
+  public static final int ENXIO = 6;
+
+  /** No memory. */
+  public static final int ENOMEM = 12;
+
+  /** Permission denied. */
+  public static final int EACCES = 13;
+
   /** A guest buffer cannot be read or written. */
   public static final int EFAULT = 14;
 
@@ -19,6 +28,9 @@ public final class Errno {
 
   /** Exists already. */
   public static final int EEXIST = 17;
+
+  /** No such device. */
+  public static final int ENODEV = 19;
 
   /** Invalid argument. */
   public static final int EINVAL = 22;
@@ -29,8 +41,8 @@ public final class Errno {
   /** No such call. */
   public static final int ENOSYS = 38;
 
-  /** The deadline has passed. */
-  public static final int ETIME = 62;
+  /** More remains to be done: ask again. Never seen by a guest. */
+  public static final int ERESTART = 85;
 
   /** Not available. */
   public static final int EOPNOTSUPP = 95;

@@ -1,7 +1,5 @@
 package memvisor.mmu.direct;
 
-import java.util.HashMap;
-import java.util.Map;
 import memvisor.memory.Hva;
 import memvisor.memory.MachineMemory;
 
@@ -13,6 +11,12 @@ import memvisor.memory.MachineMemory;
  * that has the type the entry needs, and no frame is two things at once. So hardware may walk the
  * tables as they are. Counts are exact: one per present entry of a validated table, per pin, and
  * per reference the monitor holds (CR3, GDT).
+ *
+ * <p>Work is bounded. A table is validated with all that it leads to, which may be most of the
+ * guest's memory: an operation that has used up what {@link #beginWork} allows returns {@code
+ * -ERESTART}, keeps what it has validated, and is to be asked for again. Tables that nobody refers
+ * to any more are released one by one, by {@link #settle}; the guest is not to run before that is
+ * done.
  *
  * <p>Needs no processor: stale translations are somebody else's, told through {@link Translations}.
  * Not thread-safe. Errors are negative {@link Errno} values, and a failed call changes nothing but
@@ -27,9 +31,18 @@ public final class PageTypes {
 
   static final int END_RESERVED_SLOT = 272;
 
-  private static final byte OWNED = 1;
-  private static final byte VALIDATED = 2;
-  private static final byte PINNED = 4;
+  /** Entries that one entry into the monitor may validate or release. */
+  public static final int WORK = 16 * 1024;
+
+  /** What dropping all translations is worth in entries. */
+  private static final int FLUSH_WORK = 64;
+
+  static final byte OWNED = 1;
+  static final byte VALIDATED = 2;
+  static final byte PINNED = 4;
+
+  /** A table without references whose entries still count. */
+  static final byte RELEASING = 8;
 
   /** Who holds translations that outlive their entries. */
   public interface Translations {
@@ -43,18 +56,28 @@ public final class PageTypes {
   private final MachineMemory machine;
   private final Translations translations;
   private final DirectCounters counters;
-  private final byte[] flags;
-  private final byte[] type;
-  private final int[] count;
-  private final int[] typeCount;
+  final byte[] flags;
+  final byte[] type;
+  final int[] count;
+  final int[] typeCount;
 
   /** Value of {@link #flushes} when the type count last fell to zero; -1 if it never rose. */
   private final long[] freedAt;
 
   private long flushes;
 
-  /** References that the monitor holds by itself, for the audit: frame to count. */
-  private final Map<Integer, Integer> held = new HashMap<>();
+  /** References that the monitor holds by itself, one element each. */
+  final FrameList held = new FrameList();
+
+  /** Tables validated by the operation that runs, and those kept for when it is asked for again. */
+  private final FrameList fresh = new FrameList();
+
+  final FrameList kept = new FrameList();
+
+  /** Tables to be released. */
+  private final FrameList releasing = new FrameList();
+
+  private int workLeft = Integer.MAX_VALUE;
 
   /** What every L4 has in the monitor's slots. */
   private final long[] reservedSlots = new long[END_RESERVED_SLOT - FIRST_RESERVED_SLOT];
@@ -93,6 +116,7 @@ public final class PageTypes {
     if (!isOwned(mfn)) {
       return -Errno.EINVAL;
     }
+    releaseNow((int) mfn);
     if (count[(int) mfn] != 0) {
       return -Errno.EBUSY;
     }
@@ -148,6 +172,7 @@ public final class PageTypes {
 
   private void flush() {
     flushes++;
+    workLeft -= FLUSH_WORK;
     counters.typeFlushes++;
     translations.flushAll();
   }
@@ -158,7 +183,7 @@ public final class PageTypes {
   }
 
   private int acquirePage(long mfn) {
-    if (!isOwned(mfn)) {
+    if (!isOwned(mfn) || count[(int) mfn] == Integer.MAX_VALUE) {
       return -Errno.EINVAL;
     }
     count[(int) mfn]++;
@@ -170,10 +195,16 @@ public final class PageTypes {
       return -Errno.EINVAL;
     }
     int f = (int) mfn;
-    if (typeCount[f] != 0 && (type[f] != wanted || (flags[f] & VALIDATED) == 0)) {
+    boolean taken = typeCount[f] != 0 && (type[f] != wanted || (flags[f] & VALIDATED) == 0);
+    if (taken || count[f] == Integer.MAX_VALUE) {
       return -Errno.EINVAL;
     }
     if (typeCount[f] == 0) {
+      releaseNow(f);
+      if (workLeft <= 0 && isTable(wanted)) {
+        keepFresh();
+        return -Errno.ERESTART;
+      }
       if (type[f] != wanted && freedAt[f] == flushes) {
         flush();
       }
@@ -188,6 +219,9 @@ public final class PageTypes {
         return error;
       }
       flags[f] |= VALIDATED;
+      if (isTable(wanted)) {
+        fresh.add(f);
+      }
     } else {
       typeCount[f]++;
       count[f]++;
@@ -201,26 +235,104 @@ public final class PageTypes {
     if (typeCount[f] == 0) {
       flags[f] &= ~VALIDATED;
       freedAt[f] = flushes;
-      if (type[f] >= 1 && type[f] <= 4) {
-        counters.tablesReleased++;
-        releaseEntries(f, type[f], ENTRIES);
+      if (isTable(type[f])) {
+        flags[f] |= RELEASING;
+        releasing.add(f);
       }
     }
   }
 
+  // ---- bounded work --------------------------------------------------------------------------
+
+  private static boolean isTable(int type) {
+    return type >= 1 && type <= 4;
+  }
+
+  /** The guest has entered the monitor: {@link #WORK} may be done before it is asked again. */
+  public void beginWork() {
+    workLeft = WORK;
+  }
+
+  /** Whether what may be done at once has been done. */
+  public boolean isWorkDone() {
+    return workLeft <= 0;
+  }
+
+  /** Counts work of a caller's own against what may be done at once. */
+  public void work(int entries) {
+    workLeft -= entries;
+  }
+
+  /**
+   * Releases tables that nobody refers to, as far as may be done at once.
+   *
+   * @return whether none is left
+   */
+  public boolean settle() {
+    while (!releasing.isEmpty()) {
+      if (workLeft <= 0) {
+        return false;
+      }
+      releaseNow(releasing.removeLast());
+    }
+    return true;
+  }
+
+  /** Whether no table waits for its release. */
+  public boolean isSettled() {
+    return releasing.isEmpty();
+  }
+
+  private void releaseNow(int f) {
+    if ((flags[f] & RELEASING) != 0) {
+      flags[f] &= ~RELEASING;
+      counters.tablesReleased++;
+      workLeft -= ENTRIES;
+      releaseEntries(f, type[f], ENTRIES);
+    }
+  }
+
+  /** Keeps what has been validated alive until the operation has been asked for again. */
+  private void keepFresh() {
+    for (int i = 0; i < fresh.size(); i++) {
+      int f = fresh.get(i);
+      if (typeCount[f] != 0) {
+        typeCount[f]++;
+        count[f]++;
+        kept.add(f);
+      }
+    }
+    fresh.clear();
+  }
+
+  /** An operation has ended in this way. */
+  private int ended(int error) {
+    fresh.clear();
+    if (error != -Errno.ERESTART) {
+      while (!kept.isEmpty()) {
+        release(kept.removeLast());
+      }
+      settle();
+    }
+    return error;
+  }
+
+  // ---- references of the monitor's and the guest's own ----------------------------------------
+
   /** Takes a reference of the monitor's own: the frame is CR3, or part of the GDT. */
   public int hold(long mfn, FrameType as) {
-    int error = acquire(mfn, as.ordinal());
+    int error = ended(acquire(mfn, as.ordinal()));
     if (error == 0) {
-      held.merge((int) mfn, 1, Integer::sum);
+      held.add((int) mfn);
     }
     return error;
   }
 
   /** Gives a reference back that {@link #hold} took. */
   public void drop(long mfn) {
-    held.computeIfPresent((int) mfn, (f, n) -> n == 1 ? null : Integer.valueOf(n - 1));
+    held.remove((int) mfn);
     release((int) mfn);
+    settle();
   }
 
   /** Pins a frame as a table: it stays one, validated, without being referred to. */
@@ -228,7 +340,7 @@ public final class PageTypes {
     if (isOwned(mfn) && isPinned(mfn)) {
       return -Errno.EINVAL;
     }
-    int error = acquire(mfn, level);
+    int error = ended(acquire(mfn, level));
     if (error == 0) {
       flags[(int) mfn] |= PINNED;
       counters.pins++;
@@ -244,16 +356,17 @@ public final class PageTypes {
     flags[(int) mfn] &= ~PINNED;
     counters.unpins++;
     release((int) mfn);
+    settle();
     return 0;
   }
 
   // ---- validation ----------------------------------------------------------------------------
 
-  private long entryHva(int f, int index) {
+  long entryHva(int f, int index) {
     return machine.hva(((long) f << 12) + 8L * index);
   }
 
-  private static boolean isReserved(int level, int index) {
+  static boolean isReserved(int level, int index) {
     return level == 4 && index >= FIRST_RESERVED_SLOT && index < END_RESERVED_SLOT;
   }
 
@@ -266,6 +379,7 @@ public final class PageTypes {
 
   private int validateEntries(int f, int level) {
     counters.tablesValidated++;
+    workLeft -= ENTRIES;
     for (int i = 0; i < ENTRIES; i++) {
       long hva = entryHva(f, i);
       if (isReserved(level, i)) {
@@ -307,7 +421,8 @@ public final class PageTypes {
     if (level > 1) {
       return acquire(mfn, level - 1);
     }
-    return Pte.writable(entry) ? acquire(mfn, FrameType.WRITABLE.ordinal()) : acquirePage(mfn);
+    int error = Pte.writable(entry) ? acquire(mfn, FrameType.WRITABLE.ordinal()) : acquirePage(mfn);
+    return error != 0 && mfn < flags.length ? -Errno.EBUSY : error;
   }
 
   private void releaseEntry(int level, long entry) {
@@ -355,9 +470,9 @@ public final class PageTypes {
       Hva.writeLong(hva, stored);
       return 0;
     }
-    int error = acquireEntry(level, value);
+    int error = ended(acquireEntry(level, value));
     if (error != 0) {
-      counters.refusedUpdates++;
+      counters.refusedUpdates += error == -Errno.ERESTART ? 0 : 1;
       return error;
     }
     Hva.writeLong(hva, stored);
@@ -365,6 +480,7 @@ public final class PageTypes {
       translations.upperEntryChanged();
     }
     releaseEntry(level, old);
+    settle();
     return 0;
   }
 
@@ -391,57 +507,12 @@ public final class PageTypes {
     return 0;
   }
 
-  // ---- audit ---------------------------------------------------------------------------------
-
   /**
    * Counts every reference anew, from the tables in memory, and compares.
    *
    * @throws IllegalStateException naming the first frame whose counts disagree
    */
   public void audit() {
-    int[] expected = new int[count.length];
-    int[] expectedType = new int[count.length];
-    held.forEach(
-        (f, n) -> {
-          expected[f] += n;
-          expectedType[f] += n;
-        });
-    for (int f = 0; f < count.length; f++) {
-      if ((flags[f] & PINNED) != 0) {
-        expected[f]++;
-        expectedType[f]++;
-      }
-      int level = tableLevel(f);
-      for (int i = 0; level != 0 && i < ENTRIES; i++) {
-        if (!isReserved(level, i)) {
-          auditEntry(f, level, Hva.readLong(entryHva(f, i)), expected, expectedType);
-        }
-      }
-    }
-    for (int f = 0; f < count.length; f++) {
-      if (expected[f] != count[f] || expectedType[f] != typeCount[f]) {
-        throw new IllegalStateException(
-            "counts of a frame disagree: mfn=0x%x type=%s count=%d counted=%d typeCount=%d counted=%d"
-                .formatted(f, type(f), count[f], expected[f], typeCount[f], expectedType[f]));
-      }
-    }
-  }
-
-  private void auditEntry(int f, int level, long entry, int[] expected, int[] expectedType) {
-    if (!Pte.present(entry)) {
-      return;
-    }
-    long mfn = Pte.mfn(entry);
-    FrameType needed = level > 1 ? FrameType.table(level - 1) : FrameType.WRITABLE;
-    boolean typed = level > 1 || Pte.writable(entry);
-    if (!isOwned(mfn) || Pte.malformed(level, entry) || typed && type(mfn) != needed) {
-      throw new IllegalStateException(
-          "an entry leads where it must not: table=0x%x level=%d entry=0x%x"
-              .formatted(f, level, entry));
-    }
-    expected[(int) mfn]++;
-    if (typed) {
-      expectedType[(int) mfn]++;
-    }
+    new PageTypeAudit(this).run();
   }
 }

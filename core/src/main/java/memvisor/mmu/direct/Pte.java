@@ -56,7 +56,7 @@ final class Pte {
 
   /**
    * What is stored for an entry: guest kernel and guest user both run at CPL 3, so all pages are
-   * user pages, and those of the kernel are marked and never global.
+   * user pages; those of the kernel are marked, and all others are global.
    */
   static long adjusted(int level, long entry) {
     if (!present(entry)) {
@@ -65,7 +65,7 @@ final class Pte {
     return switch (level) {
       case 1 -> {
         long e = (entry & U) == 0 ? entry | U | GUEST_KERNEL : entry;
-        yield (e & GUEST_KERNEL) == 0 ? e | G : e & ~G;
+        yield (e & GUEST_KERNEL) == 0 ? e | G : e;
       }
       case 4 -> entry | U | A;
       default -> entry | U;

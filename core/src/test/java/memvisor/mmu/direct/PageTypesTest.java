@@ -178,9 +178,9 @@ final class PageTypesTest {
   static Stream<Stored> rewrittenEntries() {
     return Stream.of(
         new Stored("a kernel page", 1, to(PAGE, P | RW), to(PAGE, P | RW | U | KERNEL)),
-        new Stored("a global kernel page", 1, to(PAGE, P | G), to(PAGE, P | U | KERNEL)),
+        new Stored("a global kernel page", 1, to(PAGE, P | G), to(PAGE, P | U | G | KERNEL)),
         new Stored("a user page", 1, to(PAGE, P | U), to(PAGE, P | U | G)),
-        new Stored("a marked page", 1, to(PAGE, P | U | G | KERNEL), to(PAGE, P | U | KERNEL)),
+        new Stored("a marked page", 1, to(PAGE, P | U | G | KERNEL), to(PAGE, P | U | G | KERNEL)),
         new Stored("no-execute", 1, to(PAGE, P | U | NX), to(PAGE, P | U | G | NX)),
         new Stored("a directory entry", 2, to(PAGE, P | RW), to(PAGE, P | RW | U)),
         new Stored("a top entry", 4, to(PAGE, P | RW), to(PAGE, P | RW | U | A)),

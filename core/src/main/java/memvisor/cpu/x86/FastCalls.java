@@ -49,6 +49,11 @@ final class FastCalls {
   }
 
   static int sysenter(Vcpu c, SystemOp op) {
+    SupervisorPort supervisor = c.supervisor;
+    if (supervisor != null) {
+      supervisor.fastSystemCall();
+      return MicroOp.BRANCH;
+    }
     int selector = (int) c.msrs.sysenterCs & 0xFFFC;
     if (!c.protectedMode || selector == 0) {
       return c.raise(Vector.GP, 0);

@@ -208,6 +208,12 @@ public final class RegisterFile {
     return c.interruptShadow;
   }
 
+  /** Sets the x87 unit and MXCSR to what FNINIT and a reset leave. */
+  public void initializeFloatingPoint() {
+    c.fpu.initialize();
+    c.fpu.mxcsr = FpuState.MXCSR_RESET;
+  }
+
   FpuState floatingPoint() {
     return c.fpu;
   }

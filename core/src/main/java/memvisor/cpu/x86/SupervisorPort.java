@@ -30,4 +30,7 @@ public interface SupervisorPort {
    * @param nextRip the address of the next instruction
    */
   void systemCall(long nextRip);
+
+  /** SYSENTER. Sets RIP and RSP, of which the instruction keeps neither. */
+  void fastSystemCall();
 }

@@ -37,6 +37,12 @@ interface Domain {
   /** Lets the vCPU sleep until an event is deliverable. */
   void block();
 
+  /** Lets the vCPU sleep until a port is pending, an event is deliverable, or a time is reached. */
+  void poll(int[] ports, long deadlineNanos);
+
+  /** A byte that somebody typed, or -1. */
+  int typed();
+
   /** Has the exit loop look at deadlines and events. */
   void endSlice();
 

@@ -66,12 +66,16 @@ final class GuestPointers {
     return -1;
   }
 
-  /** HPA behind an address for this access, -1 (and a failure) if there is none. */
-  long hpa(long gva, int access) {
-    boolean canonical = gva << 16 >> 16 == gva;
+  /** Whether an address is canonical and not in the monitor's part of the address space. */
+  static boolean isGuests(long gva) {
     boolean monitors =
         Long.compareUnsigned(gva, MONITOR_START) >= 0 && Long.compareUnsigned(gva, MONITOR_END) < 0;
-    if (!canonical || monitors) {
+    return gva << 16 >> 16 == gva && !monitors;
+  }
+
+  /** HPA behind an address for this access, -1 (and a failure) if there is none. */
+  long hpa(long gva, int access) {
+    if (!isGuests(gva)) {
       return fail(gva, 0);
     }
     unit.translate(gva, access | Access.USER, result);
@@ -125,6 +129,12 @@ final class GuestPointers {
   /** The monitor wrote guest memory by machine address. */
   void noteWritten(long hpa, long lengthBytes) {
     written.written(hpa, lengthBytes);
+  }
+
+  /** Copies a frame. */
+  void copyFrame(long fromMfn, long toMfn) {
+    Hva.copy(machine.hva(fromMfn << 12), machine.hva(toMfn << 12), PAGE_MASK + 1);
+    written.written(toMfn << 12, PAGE_MASK + 1);
   }
 
   /** Zeroes a frame. */

@@ -9,6 +9,7 @@ import memvisor.cpu.x86.RegisterFile;
 import memvisor.cpu.x86.RegisterName;
 import memvisor.machine.ExitReason;
 import memvisor.mmu.direct.Errno;
+import memvisor.mmu.direct.PageTypes;
 
 /** The table of hypercalls (public/xen.h), and multicall, which batches them. */
 final class Hypercalls {
@@ -41,6 +42,9 @@ final class Hypercalls {
   private static final int MULTICALL_ENTRY_BYTES = 64;
   private static final int MULTICALL_ARGUMENTS = 6;
 
+  /** Work of a byte that the guest prints, in page-table entries. */
+  private static final int BYTE_OF_TEXT = 8;
+
   /** Failed calls that are remembered for the report of a guest that died. */
   private static final int REMEMBERED = 32;
 
@@ -62,7 +66,11 @@ final class Hypercalls {
   /** Exits that carried changes of table entries. */
   private long updatingExits;
 
+  private long updatesBefore;
+
   private boolean inMulticall;
+  private final LongCalls longCalls = new LongCalls();
+  private final PageTypes types;
 
   Hypercalls(Domain domain, PvCpu cpu, EventChannels events, PvTimers timers, boolean batching) {
     this.domain = domain;
@@ -71,9 +79,10 @@ final class Hypercalls {
     this.batching = batching;
     r = domain.registers();
     memory = domain.memory();
-    mmu = new MmuCalls(domain, batching);
-    memoryCalls = new MemoryCalls(domain);
-    processor = new ProcessorCalls(domain, cpu, timers);
+    types = domain.technique().types();
+    mmu = new MmuCalls(domain, longCalls, batching);
+    memoryCalls = new MemoryCalls(domain, longCalls);
+    processor = new ProcessorCalls(domain, cpu, timers, events, longCalls);
     version = new VersionCalls(memory);
   }
 
@@ -100,11 +109,29 @@ final class Hypercalls {
       r.get(RegisterName.R8),
       r.get(RegisterName.R9)
     };
-    long updates = mmu.tableUpdates();
-    r.set(RegisterName.RAX, call(number, arguments));
-    if (mmu.tableUpdates() != updates) {
-      updatingExits += batching ? 1 : mmu.tableUpdates() - updates;
+    updatesBefore = mmu.tableUpdates();
+    answer(call(number, arguments));
+  }
+
+  private void answer(long result) {
+    if (result == LongCalls.LATER) {
+      return;
     }
+    r.set(RegisterName.RAX, result);
+    long updates = mmu.tableUpdates() - updatesBefore;
+    if (updates != 0) {
+      updatingExits += batching ? 1 : updates;
+    }
+  }
+
+  /** Whether a call is not finished: the guest must not run. */
+  boolean isPending() {
+    return longCalls.isPending();
+  }
+
+  /** Goes on with a call that is not finished. */
+  void resume() {
+    answer(longCalls.resume());
   }
 
   private long call(long number, long[] a) {
@@ -112,12 +139,16 @@ final class Hypercalls {
       return -Errno.ENOSYS;
     }
     counts[(int) number]++;
-    long result = dispatch((int) number, a);
+    return longCalls.then(dispatch((int) number, a), result -> finish((int) number, a, result));
+  }
+
+  private long finish(int number, long[] a, long answer) {
+    long result = answer;
     if (memory.takeFailure()) {
       result = -Errno.EFAULT;
     }
     if (result < 0 && result >= -200) {
-      remember((int) number, a, result);
+      remember(number, a, result);
     }
     return result;
   }
@@ -144,11 +175,11 @@ final class Hypercalls {
       case GET_DEBUGREG -> processor.debugRegister(a[0]);
       case UPDATE_DESCRIPTOR -> mmu.updateDescriptor(a[0], a[1]);
       case MEMORY_OP -> memoryCalls.call((int) a[0] & 0x3F, a[1]);
-      case MULTICALL -> multicall(a[0], a[1]);
+      case MULTICALL -> startMulticall(a[0], Integer.toUnsignedLong((int) a[1]));
       case UPDATE_VA_MAPPING -> mmu.updateMapping(a[0], a[1], a[2]);
       case SET_TIMER_OP -> processor.setTimer(a[0]);
       case XEN_VERSION -> version.call((int) a[0], a[1]);
-      case CONSOLE_IO -> consoleIo(a[0], a[1], a[2]);
+      case CONSOLE_IO -> consoleIo((int) a[0], (int) a[1], a[2]);
       case VM_ASSIST -> processor.assist(a[0], a[1]);
       case VCPU_OP -> processor.vcpuOp((int) a[0], a[1], a[2]);
       case SET_SEGMENT_BASE -> cpu.setSegmentBase((int) a[0], a[1]) ? 0 : -Errno.EINVAL;
@@ -162,46 +193,91 @@ final class Hypercalls {
   }
 
   /** Performs a list of calls; results go into the entries. iret ends it, and none nests. */
-  private long multicall(long entries, long count) {
+  private long startMulticall(long entries, long count) {
     if (inMulticall) {
       return -Errno.EINVAL;
     }
     inMulticall = true;
-    long result = 0;
-    for (long i = 0; i < Integer.toUnsignedLong((int) count); i++) {
+    return longCalls.then(
+        multicall(entries, count),
+        result -> {
+          inMulticall = false;
+          return result;
+        });
+  }
+
+  private long multicall(long entries, long count) {
+    for (long i = 0; i < count; i++) {
       long entry = entries + i * MULTICALL_ENTRY_BYTES;
+      long left = count - i;
+      if (types.isWorkDone()) {
+        return longCalls.later(() -> multicall(entry, left));
+      }
+      types.work(MULTICALL_ENTRY_BYTES / Long.BYTES);
       long number = memory.load(entry, 8);
       long[] arguments = new long[MULTICALL_ARGUMENTS];
       for (int a = 0; a < MULTICALL_ARGUMENTS; a++) {
         arguments[a] = memory.load(entry + 16 + 8L * a, 8);
       }
       if (memory.failed()) {
-        result = -Errno.EFAULT;
-        break;
+        return -Errno.EFAULT;
       }
       multicallEntries++;
       if (!batching) {
         domain.count(ExitReason.HYPERCALL, number);
       }
       if (number == IRET) {
-        counts[IRET]++;
-        cpu.interruptReturn();
-        break;
+        return returnFromMulticall(entry);
       }
-      memory.store(entry + 8, 8, call(number, arguments));
+      long result = call(number, arguments);
+      if (result == LongCalls.LATER) {
+        return longCalls.then(result, late -> goOn(entry, left, late));
+      }
+      memory.store(entry + 8, 8, result);
       if (memory.failed() || domain.hasEnded()) {
         break;
       }
     }
-    inMulticall = false;
-    return result;
+    return 0;
   }
 
-  private long consoleIo(long command, long count, long buffer) {
-    if ((int) command != 0) {
-      return (int) command == 1 ? 0 : -Errno.ENOSYS;
+  /** The first of these entries took longer; the others follow. */
+  private long goOn(long entry, long left, long result) {
+    memory.store(entry + 8, 8, result);
+    return memory.failed() || domain.hasEnded()
+        ? 0
+        : multicall(entry + MULTICALL_ENTRY_BYTES, left - 1);
+  }
+
+  /** iret in a list: RAX is what it loads, and what follows in the list is not done. */
+  private long returnFromMulticall(long entry) {
+    counts[IRET]++;
+    cpu.interruptReturn();
+    if (domain.mmu().inKernel()) {
+      memory.store(entry + 8, 8, r.get(RegisterName.RAX));
+      memory.takeFailure();
     }
-    for (long i = 0; i < Math.min(count, 1 << 16); i++) {
+    return r.get(RegisterName.RAX);
+  }
+
+  private long consoleIo(int command, int count, long buffer) {
+    if (count < 0) {
+      return -Errno.EINVAL;
+    }
+    return switch (command) {
+      case 0 -> write(buffer, count);
+      case 1 -> read(buffer, count);
+      default -> -Errno.ENOSYS;
+    };
+  }
+
+  private long write(long buffer, int count) {
+    for (int i = 0; i < count; i++) {
+      if (types.isWorkDone()) {
+        int done = i;
+        return longCalls.later(() -> write(buffer + done, count - done));
+      }
+      types.work(BYTE_OF_TEXT);
       int value = (int) memory.load(buffer + i, 1);
       if (memory.failed()) {
         return -Errno.EFAULT;
@@ -209,6 +285,18 @@ final class Hypercalls {
       domain.print(value);
     }
     return 0;
+  }
+
+  /** Takes what has been typed; answers how much. */
+  private long read(long buffer, int count) {
+    for (int i = 0; i < count; i++) {
+      int value = domain.typed();
+      if (value < 0) {
+        return i;
+      }
+      memory.store(buffer + i, 1, value);
+    }
+    return count;
   }
 
   // ---- for people ----------------------------------------------------------------------------

@@ -19,9 +19,14 @@ final class MmuCalls {
   private static final int GDT_ENTRIES_PER_PAGE = 512;
   private static final int LDT_ENTRIES = 8192;
   private static final int LDT_TYPE = 0x82;
+
+  /** Work of an operation of mmuext_op, in page-table entries. */
+  private static final int OPERATION_WORK = 16;
+
   private static final long INTERRUPTED = 1L << 31;
 
   private final Domain domain;
+  private final LongCalls longCalls;
   private final boolean batching;
   private final RegisterFile r;
   private final DirectVcpu mmu;
@@ -36,8 +41,9 @@ final class MmuCalls {
   private long extendedRequests;
   private long mappingUpdates;
 
-  MmuCalls(Domain domain, boolean batching) {
+  MmuCalls(Domain domain, LongCalls longCalls, boolean batching) {
     this.domain = domain;
+    this.longCalls = longCalls;
     this.batching = batching;
     r = domain.registers();
     mmu = domain.mmu();
@@ -75,37 +81,57 @@ final class MmuCalls {
     if ((domid & 0xFFFF_FFFFL) != DOMID_SELF) {
       return -Errno.ESRCH;
     }
-    long count = countAndFlags & 0xFFFF_FFFFL & ~INTERRUPTED;
+    return updateFrom(requests, countAndFlags & 0xFFFF_FFFFL & ~INTERRUPTED, done, 0);
+  }
+
+  private long updateFrom(long requests, long count, long done, long first) {
     long result = 0;
-    long i = 0;
-    for (; i < count && result == 0; i++) {
+    long i = first;
+    for (; i < count; i++) {
+      long next = i;
+      if (types.isWorkDone()) {
+        return longCalls.later(() -> updateFrom(requests, count, done, next));
+      }
+      types.work(1);
       long pointer = memory.load(requests + i * REQUEST_BYTES, 8);
       long value = memory.load(requests + i * REQUEST_BYTES + 8, 8);
       if (memory.failed()) {
         result = -Errno.EFAULT;
         break;
       }
+      result = updateOne(pointer, value);
+      if (result == -Errno.ERESTART) {
+        return longCalls.later(() -> updateFrom(requests, count, done, next));
+      }
       updateRequests++;
       countRequest(i, Hypercalls.MMU_UPDATE);
-      result = updateOne(pointer, value);
       if (result != 0) {
         break;
       }
     }
-    if (done != 0) {
-      memory.store(done, 4, i);
-    }
+    storeDone(done, i);
     return result;
   }
 
+  /** Tells how many were done, if the guest wants to know and can be told. */
+  private void storeDone(long done, long count) {
+    if (done != 0 && !memory.failed()) {
+      memory.store(done, 4, count);
+      memory.takeFailure();
+    }
+  }
+
   private int updateOne(long pointer, long value) {
-    long address = pointer & ~3L;
+    long address = pointer & ~7L;
     long mfn = address >>> 12;
     int offset = (int) address & 0xFFF;
-    if ((address & 7) != 0 || !types.isOwned(mfn)) {
+    int command = (int) pointer & 7;
+    if (command > 3) {
+      return -Errno.ENOSYS;
+    }
+    if (!types.isOwned(mfn)) {
       return -Errno.EINVAL;
     }
-    int command = (int) pointer & 3;
     if (command == 1) {
       slots.setMachineToPhysical(mfn, value);
       return 0;
@@ -123,7 +149,16 @@ final class MmuCalls {
   long updateMapping(long gva, long value, long flags) {
     mappingUpdates++;
     int error = mmu.updateMapping(gva, value);
-    switch ((int) flags & 3) {
+    int flush = (int) flags & 3;
+    long vcpus = flags & ~7L;
+    // With bit 2 the list of vCPUs is not looked at: all of them.
+    if (flush != 0 && (flags & 4) == 0 && vcpus != 0) {
+      memory.load(vcpus, 8);
+      if (memory.failed()) {
+        return -Errno.EFAULT;
+      }
+    }
+    switch (flush) {
       case 1 -> mmu.flushAll();
       case 2 -> mmu.flushPage(gva);
       default -> {
@@ -139,9 +174,18 @@ final class MmuCalls {
     if ((domid & 0xFFFF_FFFFL) != DOMID_SELF) {
       return -Errno.ESRCH;
     }
+    return extendedFrom(operations, count & 0xFFFF_FFFFL & ~INTERRUPTED, done, 0);
+  }
+
+  private long extendedFrom(long operations, long count, long done, long from) {
     long result = 0;
-    long i = 0;
-    for (; i < (count & 0xFFFF_FFFFL & ~INTERRUPTED); i++) {
+    long i = from;
+    for (; i < count; i++) {
+      long next = i;
+      if (types.isWorkDone()) {
+        return longCalls.later(() -> extendedFrom(operations, count, done, next));
+      }
+      types.work(OPERATION_WORK);
       long at = operations + i * OPERATION_BYTES;
       int command = (int) memory.load(at, 4);
       long first = memory.load(at + 8, 8);
@@ -150,16 +194,17 @@ final class MmuCalls {
         result = -Errno.EFAULT;
         break;
       }
+      result = extendedOne(command, first, second);
+      if (result == -Errno.ERESTART) {
+        return longCalls.later(() -> extendedFrom(operations, count, done, next));
+      }
       extendedRequests++;
       countRequest(i, Hypercalls.MMUEXT_OP);
-      result = extendedOne(command, first, second);
       if (result != 0) {
         break;
       }
     }
-    if (done != 0) {
-      memory.store(done, 4, i);
-    }
+    storeDone(done, i);
     return result;
   }
 
@@ -174,10 +219,13 @@ final class MmuCalls {
       case 5 -> {
         return mmu.newBasePointer(first);
       }
-      case 6, 8, 10 -> mmu.flushAll();
-      case 7, 9, 11 -> mmu.flushPage(first);
-      case 12 -> {
-        // FLUSH_CACHE: there is no cache to flush.
+      case 6, 10 -> mmu.flushAll();
+      case 7, 11 -> flushPage(first);
+      case 8, 9 -> {
+        return flushVcpus(command == 9, first, second);
+      }
+      case 12, 18 -> {
+        return -Errno.EACCES; // FLUSH_CACHE: for domains with devices
       }
       case 13 -> {
         return setLdt(first, second);
@@ -188,11 +236,49 @@ final class MmuCalls {
       case 16 -> {
         return clearPage(first);
       }
+      case 17 -> {
+        return copyPage(first, second);
+      }
+      case 19, 20 -> {
+        return -Errno.EOPNOTSUPP; // superpages
+      }
       default -> {
         return -Errno.ENOSYS;
       }
     }
     return 0;
+  }
+
+  private void flushPage(long gva) {
+    if (gva << 16 >> 16 == gva) {
+      mmu.flushPage(gva);
+    }
+  }
+
+  /** Flushes the vCPUs of a bit map: there is one. */
+  private int flushVcpus(boolean page, long gva, long vcpus) {
+    memory.load(vcpus, 8);
+    if (memory.takeFailure()) {
+      return -Errno.EINVAL;
+    }
+    if (page) {
+      flushPage(gva);
+    } else {
+      mmu.flushAll();
+    }
+    return 0;
+  }
+
+  private int copyPage(long to, long from) {
+    if (!types.isOwned(from)) {
+      return -Errno.EINVAL;
+    }
+    int error = types.hold(to, FrameType.WRITABLE);
+    if (error == 0) {
+      memory.copyFrame(from, to);
+      types.drop(to);
+    }
+    return error;
   }
 
   private int clearPage(long mfn) {
@@ -247,8 +333,8 @@ final class MmuCalls {
   }
 
   private int setLdt(long base, long entries) {
-    boolean canonical = base << 16 >> 16 == base;
-    if (entries < 0 || entries > LDT_ENTRIES || (base & 0xFFF) != 0 && entries != 0 || !canonical) {
+    boolean usable = (base & 0xFFF) == 0 && GuestPointers.isGuests(base);
+    if (entries < 0 || entries > LDT_ENTRIES || entries != 0 && !usable) {
       return -Errno.EINVAL;
     }
     if (base == ldtBase && entries == ldtEntries) {

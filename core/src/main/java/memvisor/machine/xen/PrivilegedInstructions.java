@@ -5,6 +5,7 @@ import memvisor.cpu.x86.RegisterName;
 import memvisor.cpu.x86.SegmentName;
 import memvisor.machine.ExitReason;
 import memvisor.mmu.direct.DirectVcpu;
+import memvisor.mmu.direct.Errno;
 
 /**
  * Instructions of ring 0 that a PV kernel may execute all the same, because the monitor performs
@@ -30,6 +31,19 @@ final class PrivilegedInstructions {
   private static final int MSR_GS_BASE = 0xC000_0101;
   private static final int MSR_KERNEL_GS_BASE = 0xC000_0102;
 
+  private static final int MSR_FEATURE_CONTROL = 0x3A;
+  private static final int MSR_MICROCODE = 0x8B;
+  private static final int MSR_PLATFORM_INFO = 0xCE;
+  private static final int MSR_MISC_FEATURES = 0x140;
+  private static final int MSR_MACHINE_CHECK_BANKS = 0x179;
+  private static final int MSR_MACHINE_CHECK_STATUS = 0x17A;
+  private static final int MSR_MISC_ENABLE = 0x1A0;
+  private static final int MSR_PERFORMANCE_CAPABILITIES = 0x345;
+  private static final int MSR_HYPERCALL_PAGE = 0x4000_0000;
+
+  /** Fast strings; no branch trace store, no event sampling (SDM vol. 4, 2.1). */
+  private static final long MISC_ENABLE_VALUE = 0x1801;
+
   /** What Xen programs, and Linux takes over. */
   private static final long PAT_VALUE = 0x0501_0007_0406L;
 
@@ -46,6 +60,10 @@ final class PrivilegedInstructions {
   private int operandSize;
   private int addressSize;
   private boolean repeat;
+
+  /** Whether the instruction ended in a fault of another kind, which has been delivered. */
+  private boolean faulted;
+
   private SegmentName segment = SegmentName.DS;
 
   PrivilegedInstructions(Domain domain, PvCpu cpu) {
@@ -84,10 +102,13 @@ final class PrivilegedInstructions {
     }
     available = memory.fetch(rip, code);
     at = 0;
+    faulted = false;
     int opcode = prefixes();
     boolean done = opcode == 0x0F ? secondary(next()) : primary(opcode);
     if (done) {
       domain.count(ExitReason.PRIVILEGED_INSTRUCTION, opcode);
+    }
+    if (done && !faulted) {
       r.set(RegisterName.RIP, rip + at);
     }
     return done;
@@ -191,7 +212,7 @@ final class PrivilegedInstructions {
         memory.load(base + gva, size);
       }
       if (memory.takeFailure()) {
-        return false;
+        return pageFault();
       }
       r.set(index, r.get(index) + step & mask);
       left--;
@@ -202,6 +223,17 @@ final class PrivilegedInstructions {
     if (repeat && left != 0) {
       at = 0;
     }
+    return true;
+  }
+
+  /** The buffer of INS or OUTS cannot be used; false leaves it a #GP. */
+  private boolean pageFault() {
+    if (!GuestPointers.isGuests(memory.failedGva())) {
+      return false;
+    }
+    r.set(RegisterName.CR2, memory.failedGva());
+    cpu.trap(PvCpu.VECTOR_PF, memory.failedCode());
+    faulted = true;
     return true;
   }
 
@@ -216,7 +248,7 @@ final class PrivilegedInstructions {
         setTaskSwitched(false);
         yield true;
       }
-      case 0x08, 0x09 -> true;
+      case 0x09 -> true; // WBINVD: no memory of the guest's is cached other than coherently.
       case 0x20, 0x22 -> control(opcode == 0x22);
       case 0x21, 0x23 -> debug(opcode == 0x23);
       case 0x30 -> writeMsr();
@@ -276,7 +308,11 @@ final class PrivilegedInstructions {
       }
       case 2 -> r.set(RegisterName.CR2, value);
       case 3 -> {
-        return mmu.newBasePointer(value >>> 12) == 0;
+        int error = mmu.newBasePointer(value >>> 12);
+        if (error == -Errno.ERESTART) {
+          at = 0; // The instruction is executed again, and goes on.
+        }
+        return error == 0 || error == -Errno.ERESTART;
       }
       case 4 -> {
         long cr4 = r.get(RegisterName.CR4);
@@ -300,7 +336,7 @@ final class PrivilegedInstructions {
       return false;
     }
     if (write) {
-      return DebugRegisters.write(r, register, r.get(operand));
+      return DebugRegisters.write(r, register, r.get(operand)) == 0;
     }
     r.set(operand, DebugRegisters.read(r, register));
     return true;
@@ -318,6 +354,16 @@ final class PrivilegedInstructions {
       case MSR_FS_BASE -> setPair(r.base(SegmentName.FS));
       case MSR_GS_BASE -> setPair(r.base(SegmentName.GS));
       case MSR_KERNEL_GS_BASE -> setPair(r.get(RegisterName.KERNEL_GS_BASE));
+      case MSR_FEATURE_CONTROL -> setPair(1); // locked, and so without VMX
+      case MSR_MICROCODE -> setPair(1L << 32);
+      case MSR_MISC_ENABLE -> setPair(MISC_ENABLE_VALUE);
+      case MSR_PLATFORM_INFO,
+          MSR_MISC_FEATURES,
+          MSR_PERFORMANCE_CAPABILITIES,
+          MSR_MACHINE_CHECK_BANKS,
+          MSR_MACHINE_CHECK_STATUS,
+          MSR_HYPERCALL_PAGE ->
+          setPair(0);
       default -> {
         // Before the guest can handle #GP, an unknown register reads as zero.
         if (cpu.hasTrap(PvCpu.VECTOR_GP)) {
@@ -337,8 +383,8 @@ final class PrivilegedInstructions {
       case MSR_GS_BASE -> cpu.setSegmentBase(2, value);
       case MSR_KERNEL_GS_BASE -> cpu.setSegmentBase(1, value);
       case MSR_EFER -> value == r.get(RegisterName.EFER);
-      case MSR_PAT -> value == PAT_VALUE;
-      case MSR_APIC_BASE, MSR_TSC -> true;
+      // Dropped, as the processor's own.
+      case MSR_MICROCODE, MSR_MISC_ENABLE -> true;
       default -> !cpu.hasTrap(PvCpu.VECTOR_GP);
     };
   }

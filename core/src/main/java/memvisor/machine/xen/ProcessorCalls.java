@@ -3,22 +3,38 @@ package memvisor.machine.xen;
 import memvisor.device.TimedDevice;
 import memvisor.mmu.direct.Errno;
 import memvisor.mmu.direct.FrameType;
+import memvisor.mmu.direct.PageTypes;
 
 /** Hypercalls about the vCPU: traps, stack, callbacks, timers, scheduling. */
 final class ProcessorCalls {
   private static final int TRAP_BYTES = 16;
+
+  /** Work of an entry of the trap table, in page-table entries. */
+  private static final int TRAP_WORK = 4;
+
   private static final int ASSIST_ARCHITECTURAL_IOPL = 4;
+  private static final int LAST_ASSIST = 5;
+  private static final int MAX_POLLED = 128;
+  private static final int PORTS = 1 << 16;
+  private static final long LEAST_PERIOD_NANOS = 1_000_000;
 
   private final Domain domain;
   private final PvCpu cpu;
   private final PvTimers timers;
+  private final EventChannels events;
+  private final LongCalls longCalls;
+  private final PageTypes types;
   private final GuestPointers memory;
   private long vcpuInfoMfn = -1;
 
-  ProcessorCalls(Domain domain, PvCpu cpu, PvTimers timers) {
+  ProcessorCalls(
+      Domain domain, PvCpu cpu, PvTimers timers, EventChannels events, LongCalls longCalls) {
     this.domain = domain;
     this.cpu = cpu;
     this.timers = timers;
+    this.events = events;
+    this.longCalls = longCalls;
+    types = domain.technique().types();
     memory = domain.memory();
   }
 
@@ -31,15 +47,18 @@ final class ProcessorCalls {
   long setTrapTable(long table) {
     if (table == 0) {
       for (int vector = 0; vector < 256; vector++) {
-        cpu.setTrap(vector, 0, 0, 0);
+        cpu.setTrap(vector, 0, 0);
       }
       return 0;
     }
-    for (int i = 0; i < 257; i++) {
-      long at = table + (long) i * TRAP_BYTES;
+    for (long at = table; ; at += TRAP_BYTES) {
+      long next = at;
+      if (types.isWorkDone()) {
+        return longCalls.later(() -> setTrapTable(next));
+      }
+      types.work(TRAP_WORK);
       int vector = (int) memory.load(at, 1);
       int flags = (int) memory.load(at + 1, 1);
-      int selector = (int) memory.load(at + 2, 2);
       long address = memory.load(at + 8, 8);
       if (memory.failed()) {
         return -Errno.EFAULT;
@@ -50,9 +69,8 @@ final class ProcessorCalls {
       if (!canonical(address)) {
         return -Errno.EINVAL;
       }
-      cpu.setTrap(vector, flags, selector, address);
+      cpu.setTrap(vector, flags, address);
     }
-    return 0;
   }
 
   long stackSwitch(long selector, long pointer) {
@@ -61,30 +79,43 @@ final class ProcessorCalls {
   }
 
   long setCallbacks(long event, long failsafe, long systemCall) {
-    if (!canonical(event) || !canonical(failsafe) || !canonical(systemCall)) {
-      return -Errno.EINVAL;
-    }
-    cpu.setCallback(PvCpu.CALLBACK_EVENT, false, event);
-    cpu.setCallback(PvCpu.CALLBACK_FAILSAFE, false, failsafe);
-    cpu.setCallback(PvCpu.CALLBACK_SYSTEM_CALL, false, systemCall);
+    register(PvCpu.CALLBACK_EVENT, false, event);
+    register(PvCpu.CALLBACK_FAILSAFE, false, failsafe);
+    register(PvCpu.CALLBACK_SYSTEM_CALL, false, systemCall);
     return 0;
   }
 
-  long callback(int command, long argument) {
-    int type = (int) memory.load(argument, 2);
-    if (command == 1) {
-      return cpu.setCallback(type, false, 0) ? 0 : -Errno.EINVAL;
+  private void register(int type, boolean masksEvents, long address) {
+    if (canonical(address)) {
+      cpu.setCallback(type, masksEvents, address);
     }
-    if (command != 0) {
+  }
+
+  long callback(int command, long argument) {
+    if (command < 0 || command > 1) {
       return -Errno.ENOSYS;
     }
-    int flags = (int) memory.load(argument + 2, 2);
-    long address = memory.load(argument + 8, 8);
+    int type = (int) memory.load(argument, 2);
+    int flags = command == 0 ? (int) memory.load(argument + 2, 2) : 0;
+    long address = command == 0 ? memory.load(argument + 8, 8) : 0;
     if (memory.failed()) {
       return -Errno.EFAULT;
     }
-    boolean set = canonical(address) && cpu.setCallback(type, (flags & 1) != 0, address);
-    return set ? 0 : -Errno.EINVAL;
+    if (!canonical(address)) {
+      return -Errno.EINVAL;
+    }
+    if (type == PvCpu.CALLBACK_NMI) {
+      cpu.setTrap(PvCpu.VECTOR_NMI, 4, address);
+      return 0;
+    }
+    if (!PvCpu.isCallback(type)) {
+      return -Errno.ENOSYS;
+    }
+    if (command == 1) {
+      return -Errno.EINVAL; // only that of the NMI can be taken back
+    }
+    cpu.setCallback(type, (flags & 1) != 0, address);
+    return 0;
   }
 
   long fpuTaskSwitch(long set) {
@@ -93,15 +124,16 @@ final class ProcessorCalls {
   }
 
   long setDebugRegister(long number, long value) {
-    boolean set =
-        number >= 0 && number < 8 && DebugRegisters.write(domain.registers(), (int) number, value);
-    return set ? 0 : -Errno.EINVAL;
+    if (number < 0 || number >= DebugRegisters.COUNT) {
+      return -Errno.ENODEV;
+    }
+    return DebugRegisters.write(domain.registers(), (int) number, value);
   }
 
   long debugRegister(long number) {
-    return number >= 0 && number < 8
+    return number >= 0 && number < DebugRegisters.COUNT
         ? DebugRegisters.read(domain.registers(), (int) number)
-        : -Errno.EINVAL;
+        : -Errno.ENODEV;
   }
 
   // ---- time and scheduling -------------------------------------------------------------------
@@ -119,7 +151,10 @@ final class ProcessorCalls {
       }
       case 1 -> {
         domain.shared().setMasked(false);
-        domain.block();
+        // An event that is due already is delivered at once, and there is nothing to wait for.
+        if (!domain.shared().deliverable()) {
+          domain.block();
+        }
       }
       case 2, 4 -> {
         int reason = (int) memory.load(argument, 4);
@@ -129,7 +164,10 @@ final class ProcessorCalls {
         domain.shutDown(reason);
       }
       case 3 -> {
-        // Poll: returns at once, which it may.
+        return poll(argument);
+      }
+      case 5 -> {
+        return watchdog(argument);
       }
       default -> {
         return -Errno.ENOSYS;
@@ -138,12 +176,49 @@ final class ProcessorCalls {
     return 0;
   }
 
+  /** {ports, u32 count, u64 deadline}: sleeps until one of the ports is pending. */
+  private long poll(long argument) {
+    long ports = memory.load(argument, 8);
+    long count = memory.load(argument + 8, 4);
+    long deadline = memory.load(argument + 16, 8);
+    if (memory.failed()) {
+      return -Errno.EFAULT;
+    }
+    if (count > MAX_POLLED) {
+      return -Errno.EINVAL;
+    }
+    int[] polled = new int[(int) count];
+    for (int i = 0; i < count; i++) {
+      long port = memory.load(ports + 4L * i, 4);
+      if (memory.failed()) {
+        return -Errno.EFAULT;
+      }
+      if (!events.isValid(port)) {
+        return -Errno.EINVAL;
+      }
+      polled[i] = (int) port;
+    }
+    domain.poll(polled, deadline == 0 ? TimedDevice.NEVER : deadline);
+    return 0;
+  }
+
+  /** There is no watchdog to be had, as on a machine whose last one is in use. */
+  private long watchdog(long argument) {
+    memory.load(argument, 8);
+    return memory.failed() ? -Errno.EFAULT : -Errno.EINVAL;
+  }
+
   long assist(long command, long type) {
+    if (command < 0 || command > 1) {
+      return -Errno.ENOSYS;
+    }
+    if (type < 0 || type > LAST_ASSIST) {
+      return -Errno.EINVAL;
+    }
     if (type == ASSIST_ARCHITECTURAL_IOPL) {
       cpu.setArchitecturalIopl(command == 0);
-      return 0;
     }
-    return type == 0 || type == 2 || type == 3 || type == 5 ? 0 : -Errno.EINVAL;
+    return 0;
   }
 
   long physicalDevice(int command, long argument) {
@@ -157,7 +232,8 @@ final class ProcessorCalls {
         return 0;
       }
       case 7 -> {
-        return 0;
+        boolean tooLong = memory.load(argument + 8, 4) > PORTS;
+        return memory.failed() ? -Errno.EFAULT : tooLong ? -Errno.EINVAL : 0;
       }
       default -> {
         return -Errno.ENOSYS;
@@ -172,6 +248,10 @@ final class ProcessorCalls {
       return -Errno.ENOENT;
     }
     return switch (command) {
+      case 0 -> {
+        memory.load(argument, 8);
+        yield memory.failed() ? -Errno.EFAULT : -Errno.EEXIST;
+      }
       case 1 -> 0; // up already
       case 2 -> {
         domain.shutDown(0);
@@ -187,7 +267,11 @@ final class ProcessorCalls {
         yield 0;
       }
       case 6 -> {
-        timers.setPeriod(domain.nanos(), memory.load(argument, 8));
+        long period = memory.load(argument, 8);
+        if (!memory.failed() && period < LEAST_PERIOD_NANOS) {
+          yield -Errno.EINVAL;
+        }
+        timers.setPeriod(domain.nanos(), period);
         domain.endSlice();
         yield 0;
       }
@@ -216,12 +300,9 @@ final class ProcessorCalls {
 
   private long singleShot(long argument) {
     long at = memory.load(argument, 8);
-    boolean future = (memory.load(argument + 8, 4) & 1) != 0;
+    memory.load(argument + 8, 4); // a flag that Xen no longer looks at
     if (memory.failed()) {
       return -Errno.EFAULT;
-    }
-    if (future && at < domain.nanos()) {
-      return -Errno.ETIME;
     }
     timers.setSingleShot(at);
     domain.endSlice();
@@ -231,7 +312,13 @@ final class ProcessorCalls {
   private long registerVcpuInfo(long argument) {
     long mfn = memory.load(argument, 8);
     long offset = memory.load(argument + 8, 4);
-    if (memory.failed() || vcpuInfoMfn >= 0 || offset > 4096 - 64 || (offset & 7) != 0) {
+    if (memory.failed()) {
+      return -Errno.EFAULT;
+    }
+    if (offset > 4096 - 64 || (offset & 7) != 0) {
+      return -Errno.ENXIO;
+    }
+    if (vcpuInfoMfn >= 0) {
       return -Errno.EINVAL;
     }
     int error = domain.technique().types().hold(mfn, FrameType.WRITABLE);

@@ -43,6 +43,14 @@ final class PvConsole {
     }
   }
 
+  /**
+   * Takes a byte that was typed, for a guest that asks for it by hypercall; -1 if there is none.
+   */
+  int next() {
+    Byte next = input.poll();
+    return next == null ? -1 : next & 0xFF;
+  }
+
   boolean hasInput() {
     return !input.isEmpty();
   }

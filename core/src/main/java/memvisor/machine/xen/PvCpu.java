@@ -8,6 +8,7 @@ import memvisor.cpu.x86.SegmentState;
 import memvisor.cpu.x86.SupervisorPort;
 import memvisor.machine.ExitReason;
 import memvisor.mmu.direct.DirectVcpu;
+import memvisor.mmu.direct.PageTypes;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -30,6 +31,7 @@ final class PvCpu implements SupervisorPort {
   private static final long FLAG_VM = 1 << 17;
   private static final long FLAG_AC = 1 << 18;
 
+  static final int VECTOR_NMI = 2;
   static final int VECTOR_UD = 6;
 
   /** #NM, whose delivery clears the guest's CR0.TS. */
@@ -43,6 +45,7 @@ final class PvCpu implements SupervisorPort {
       1 << 8 | 1 << 10 | 1 << 11 | 1 << 12 | 1 << 13 | 1 << 14 | 1 << 17;
 
   private static final int CALLBACKS = 8;
+  private static final int SYSCALL_BYTES = 2;
 
   /** VGCF_in_syscall in the flags of an iret frame. */
   private static final long IN_SYSTEM_CALL = 1 << 8;
@@ -52,18 +55,24 @@ final class PvCpu implements SupervisorPort {
 
   static final int CALLBACK_FAILSAFE = 1;
   static final int CALLBACK_SYSTEM_CALL = 2;
+  static final int CALLBACK_NMI = 4;
+  static final int CALLBACK_SYSENTER = 5;
+  static final int CALLBACK_SYSTEM_CALL_32 = 7;
 
   private final Domain domain;
   private final RegisterFile r;
   private final DirectVcpu mmu;
   private final GuestPointers memory;
   private final PrivilegedInstructions privileged;
+  private final PageTypes types;
   private @Nullable Hypercalls hypercalls;
 
-  /** One entry of the trap table: address, selector, DPL, and whether it masks events. */
+  /**
+   * One entry of the trap table: address, DPL, and whether it masks events; the code segment is
+   * always the flat one.
+   */
   private final long[] trapAddress = new long[256];
 
-  private final int[] trapSelector = new int[256];
   private final int[] trapFlags = new int[256];
 
   private final long[] callback = new long[CALLBACKS];
@@ -79,6 +88,7 @@ final class PvCpu implements SupervisorPort {
     r = domain.registers();
     mmu = domain.mmu();
     memory = domain.memory();
+    types = domain.technique().types();
     privileged = new PrivilegedInstructions(domain, this);
   }
 
@@ -92,9 +102,8 @@ final class PvCpu implements SupervisorPort {
 
   // ---- what the guest sets -------------------------------------------------------------------
 
-  void setTrap(int vector, int flags, int selector, long address) {
+  void setTrap(int vector, int flags, long address) {
     trapAddress[vector] = address;
-    trapSelector[vector] = selector | 3;
     trapFlags[vector] = flags;
   }
 
@@ -102,14 +111,23 @@ final class PvCpu implements SupervisorPort {
     return trapAddress[vector] != 0;
   }
 
-  /** Registers a callback; false if there is no such. */
-  boolean setCallback(int type, boolean masksEvents, long address) {
-    if (type < 0 || type >= CALLBACKS) {
-      return false;
-    }
+  /** Whether there is a callback of this number; that of the NMI is a trap. */
+  static boolean isCallback(int type) {
+    return switch (type) {
+      case CALLBACK_EVENT,
+          CALLBACK_FAILSAFE,
+          CALLBACK_SYSTEM_CALL,
+          CALLBACK_SYSENTER,
+          CALLBACK_SYSTEM_CALL_32 ->
+          true;
+      default -> false;
+    };
+  }
+
+  /** Registers a callback. */
+  void setCallback(int type, boolean masksEvents, long address) {
     callback[type] = address;
     callbackMasks[type] = masksEvents;
-    return true;
   }
 
   void setKernelStack(int selector, long pointer) {
@@ -135,6 +153,7 @@ final class PvCpu implements SupervisorPort {
 
   @Override
   public void exception(int vector, int errorCode) {
+    types.beginWork();
     boolean emulated =
         vector == VECTOR_GP && errorCode == 0 && privileged.emulate()
             || vector == VECTOR_UD && privileged.emulateCpuid();
@@ -142,7 +161,29 @@ final class PvCpu implements SupervisorPort {
       domain.count(ExitReason.EXCEPTION_NMI, vector);
       trap(vector, errorCode);
     }
-    deliverEvents();
+    leave();
+  }
+
+  /** On every way back to the guest: unfinished work first, then events. */
+  private void leave() {
+    if (requireHypercalls().isPending() || !types.isSettled()) {
+      domain.endSlice();
+    } else {
+      deliverEvents();
+    }
+  }
+
+  /**
+   * Goes on with what the guest has asked for and waits for.
+   *
+   * @return whether it may run
+   */
+  boolean finishWork() {
+    types.beginWork();
+    if (types.settle() && requireHypercalls().isPending()) {
+      requireHypercalls().resume();
+    }
+    return !requireHypercalls().isPending() && types.settle();
   }
 
   /** Lets the guest handle an exception. */
@@ -164,11 +205,12 @@ final class PvCpu implements SupervisorPort {
     }
     boolean withCode = (WITH_ERROR_CODE >>> vector & 1) != 0 && vector < 32;
     boolean masks = (trapFlags[vector] & 4) != 0;
-    bounce(trapAddress[vector], trapSelector[vector], masks, withCode, code);
+    bounce(trapAddress[vector], masks, withCode, code);
   }
 
   @Override
   public boolean softwareInterrupt(int vector, long nextRip) {
+    types.beginWork();
     domain.count(ExitReason.EXCEPTION_NMI, vector);
     int dpl = trapFlags[vector] & 3;
     boolean breakpoint = vector == 3 || vector == 4;
@@ -177,33 +219,51 @@ final class PvCpu implements SupervisorPort {
     }
     r.set(RegisterName.RIP, nextRip);
     boolean masks = (trapFlags[vector] & 4) != 0;
-    bounce(trapAddress[vector], trapSelector[vector], masks, false, 0);
-    deliverEvents();
+    bounce(trapAddress[vector], masks, false, 0);
+    leave();
     return true;
   }
 
   @Override
   public void systemCall(long nextRip) {
+    types.beginWork();
     r.set(RegisterName.RCX, nextRip);
     r.set(RegisterName.R11, r.get(RegisterName.RFLAGS) & ~FLAG_RF);
+    if (!mmu.inKernel() && callback[CALLBACK_SYSTEM_CALL] == 0) {
+      r.set(RegisterName.RIP, nextRip - SYSCALL_BYTES);
+      exception(VECTOR_UD, 0);
+      return;
+    }
     r.set(RegisterName.RIP, nextRip);
     if (mmu.inKernel()) {
       requireHypercalls().enter();
     } else {
       domain.count(ExitReason.SYSTEM_CALL, r.get(RegisterName.RAX));
-      userSystemCall();
+      bounceTo(CALLBACK_SYSTEM_CALL);
+      r.set(RegisterName.RFLAGS, r.get(RegisterName.RFLAGS) & ~FLAG_DF);
     }
-    deliverEvents();
+    leave();
   }
 
-  private void userSystemCall() {
-    if (callback[CALLBACK_SYSTEM_CALL] == 0) {
-      trap(VECTOR_UD, 0);
-      return;
+  /** SYSENTER keeps neither RIP nor RSP: the frame has neither, and CS 3. */
+  @Override
+  public void fastSystemCall() {
+    types.beginWork();
+    r.set(RegisterName.RIP, 0);
+    r.set(RegisterName.RSP, 0);
+    r.setSegment(SegmentName.CS, new SegmentState(3, 0, -1, 0xA0FB));
+    loadStack(KERNEL_DATA);
+    if (callback[CALLBACK_SYSENTER] == 0) {
+      trap(VECTOR_GP, 0);
+    } else {
+      domain.count(ExitReason.SYSTEM_CALL, r.get(RegisterName.RAX));
+      bounceTo(CALLBACK_SYSENTER);
     }
-    bounce(
-        callback[CALLBACK_SYSTEM_CALL], KERNEL_CODE, callbackMasks[CALLBACK_SYSTEM_CALL], false, 0);
-    r.set(RegisterName.RFLAGS, r.get(RegisterName.RFLAGS) & ~FLAG_DF);
+    leave();
+  }
+
+  private void bounceTo(int type) {
+    bounce(callback[type], callbackMasks[type], false, 0);
   }
 
   /**
@@ -216,7 +276,7 @@ final class PvCpu implements SupervisorPort {
     boolean delivers =
         domain.shared().deliverable() && !domain.hasEnded() && callback[CALLBACK_EVENT] != 0;
     if (delivers) {
-      bounce(callback[CALLBACK_EVENT], KERNEL_CODE, true, false, 0);
+      bounce(callback[CALLBACK_EVENT], true, false, 0);
     }
     return delivers;
   }
@@ -233,8 +293,7 @@ final class PvCpu implements SupervisorPort {
     return flags | (masked ? 0 : FLAG_IF) | (architecturalIopl ? (long) iopl << 12 : 0);
   }
 
-  private void bounce(
-      long address, int codeSelector, boolean masks, boolean withCode, int errorCode) {
+  private void bounce(long address, boolean masks, boolean withCode, int errorCode) {
     boolean masked = domain.shared().masked();
     long flags = guestFlags(masked);
     long code = selector(SegmentName.CS);
@@ -255,10 +314,10 @@ final class PvCpu implements SupervisorPort {
     sp = withCode ? push(sp, errorCode & 0xFFFF_FFFFL) : sp;
     sp = push(sp, r.get(RegisterName.R11));
     sp = push(sp, r.get(RegisterName.RCX));
-    finish(sp, address, codeSelector, masks);
+    finish(sp, address, masks);
   }
 
-  private void finish(long sp, long address, int codeSelector, boolean masks) {
+  private void finish(long sp, long address, boolean masks) {
     if (memory.takeFailure()) {
       domain.crash(
           "its stack cannot take a frame: rsp=0x%x rip=0x%x"
@@ -273,7 +332,7 @@ final class PvCpu implements SupervisorPort {
     long flags = r.get(RegisterName.RFLAGS);
     r.set(
         RegisterName.RFLAGS, flags & ~(FLAG_TF | FLAG_NT | FLAG_RF | FLAG_AC | FLAG_VM) | FLAG_IF);
-    loadCode(codeSelector == KERNEL_CODE ? KERNEL_CODE : codeSelector);
+    loadCode(KERNEL_CODE);
     loadStack(KERNEL_DATA);
   }
 
@@ -350,13 +409,32 @@ final class PvCpu implements SupervisorPort {
     }
     r.set(RegisterName.RSP, frame[7]);
     domain.shared().setMasked((flags & FLAG_IF) == 0);
-    boolean canonical = frame[4] << 16 >> 16 == frame[4];
-    if (!canonical || !loadCode(code | 3) || !loadStack((int) frame[8] & 0xFFFF | 3)) {
+    enterFrame(code | 3, (int) frame[8] & 0xFFFF | 3);
+  }
+
+  /** Goes where an iret frame says: what is impossible there is an exception there. */
+  private void enterFrame(int code, int stack) {
+    long rip = r.get(RegisterName.RIP);
+    boolean codeLoaded = loadCode(code);
+    boolean stackLoaded = codeLoaded && loadStack(stack);
+    if (stackLoaded && rip << 16 >> 16 == rip) {
+      return;
+    }
+    // What is saved is what was asked for. Nothing runs with it.
+    r.setSegment(SegmentName.CS, new SegmentState(code, 0, -1, 0xA0FB));
+    r.setSegment(SegmentName.SS, new SegmentState(stack, 0, -1, 0xC0F3));
+    impossible(!codeLoaded ? code : stackLoaded ? 0 : stack);
+  }
+
+  private void impossible(int selector) {
+    if (trapAddress[VECTOR_GP] != 0) {
+      trap(VECTOR_GP, selector & ~3);
+    } else {
       failsafe();
     }
   }
 
-  /** What iret loaded is impossible: the guest's failsafe callback gets to know. */
+  /** A guest without a handler for it gets to know by its failsafe callback. */
   private void failsafe() {
     if (callback[CALLBACK_FAILSAFE] == 0) {
       domain.crash("iret to an impossible place without a failsafe callback");
@@ -380,7 +458,7 @@ final class PvCpu implements SupervisorPort {
     sp = push(sp, selector(SegmentName.DS));
     sp = push(sp, r.get(RegisterName.R11));
     sp = push(sp, r.get(RegisterName.RCX));
-    finish(sp, callback[CALLBACK_FAILSAFE], KERNEL_CODE, callbackMasks[CALLBACK_FAILSAFE]);
+    finish(sp, callback[CALLBACK_FAILSAFE], callbackMasks[CALLBACK_FAILSAFE]);
   }
 
   /** Selector that the kernel's stack will have, for a dump. */

@@ -34,7 +34,12 @@ final class VersionCalls {
       case 3 -> memory.storeText(argument, "xen-3.0-x86_64 ", 1024);
       case 4 -> memory.storeText(argument, "unavailable", 64);
       case 5 -> memory.store(argument, 8, MonitorSlots.M2P_GVA);
-      case 6 -> memory.store(argument + 4, 4, memory.load(argument, 4) == 0 ? FEATURES : 0);
+      case 6 -> {
+        if (memory.load(argument, 4) != 0) {
+          return -Errno.EINVAL;
+        }
+        memory.store(argument + 4, 4, FEATURES);
+      }
       case 7 -> {
         return 4096;
       }

@@ -51,7 +51,6 @@ public record XenConfiguration(
     CpuFeature.TSC_ADJUST,
     CpuFeature.XSAVE,
     CpuFeature.FSGSBASE,
-    CpuFeature.SEP,
   };
 
   /** A domain with defaults for everything but these. */

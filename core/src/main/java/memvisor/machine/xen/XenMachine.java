@@ -18,6 +18,7 @@ import memvisor.cpu.x86.SegmentState;
 import memvisor.cpu.x86.Vcpu;
 import memvisor.device.BusRange;
 import memvisor.device.ByteSink;
+import memvisor.device.TimedDevice;
 import memvisor.host.HostMemory;
 import memvisor.host.Ledger;
 import memvisor.host.Placement;
@@ -49,10 +50,11 @@ import org.jspecify.annotations.Nullable;
  * pause.
  */
 public final class XenMachine implements VirtualMachine {
-  private static final long CR0 = 0x8005_003B; // PG, WP, NE, ET, TS, MP, PE
+  private static final long CR0 = 0x8005_003BL; // PG, WP, NE, ET, TS, MP, PE
   private static final long CR4 = 0x6E0; // OSXMMEXCPT, OSFXSR, PGE, MCE, PAE
   private static final long EFER = 0xD01; // NXE, LMA, LME, SCE
   private static final int GDT_LIMIT = 0xEFFF;
+  private static final int[] NOT_POLLING = {};
 
   private final XenConfiguration configuration;
   private final HostMemory host;
@@ -76,6 +78,8 @@ public final class XenMachine implements VirtualMachine {
   private @Nullable PvConsole console;
   private @Nullable RunOutcome outcome;
   private boolean blocked;
+  private int[] polled = NOT_POLLING;
+  private long pollDeadlineNanos = TimedDevice.NEVER;
 
   /** A domain whose debug console nobody listens to. */
   public XenMachine(XenConfiguration configuration, HostMemory host, ByteSink output) {
@@ -182,6 +186,7 @@ public final class XenMachine implements VirtualMachine {
     r.setSegment(SegmentName.LDTR, SegmentState.none());
     // A TSS without an I/O map: every port is denied at CPL 3, and so exits.
     r.setSegment(SegmentName.TR, SegmentState.tss(0xE040, MonitorSlots.GDT_GVA, 0x67 - 1));
+    r.initializeFloatingPoint();
     r.set(RegisterName.RSI, start.startInfo());
     r.set(RegisterName.RSP, start.stackTop());
     r.set(RegisterName.RFLAGS, PvCpu.FLAG_IF | 2);
@@ -214,12 +219,17 @@ public final class XenMachine implements VirtualMachine {
     if (ring != null) {
       feedConsole(ring);
     }
+    if (!cpu.finishWork()) {
+      return;
+    }
     if (blocked) {
-      if (!domain.shared().deliverable()) {
-        loop.idle(timers.nextDeadlineNanos(), lastNanos);
+      if (!domain.shared().deliverable() && !isPollOver()) {
+        loop.idle(Math.min(timers.nextDeadlineNanos(), pollDeadlineNanos), lastNanos);
         return;
       }
       blocked = false;
+      polled = NOT_POLLING;
+      pollDeadlineNanos = TimedDevice.NEVER;
       cpu.deliverEvents();
     } else if (cpu.deliverEvents()) {
       count(ExitReason.EXTERNAL_INTERRUPT, 0);
@@ -234,6 +244,15 @@ public final class XenMachine implements VirtualMachine {
       case SHUTDOWN -> end(new RunOutcome.Died("the processor shut down"));
       case FAILED -> end(new RunOutcome.Died(String.valueOf(vcpu.failure())));
     }
+  }
+
+  private boolean isPollOver() {
+    for (int port : polled) {
+      if (domain.shared().isPending(port)) {
+        return true;
+      }
+    }
+    return clock.nanos() >= pollDeadlineNanos;
   }
 
   private void end(RunOutcome how) {
@@ -528,6 +547,19 @@ public final class XenMachine implements VirtualMachine {
     public void block() {
       blocked = true;
       vcpu.kick();
+    }
+
+    @Override
+    public void poll(int[] ports, long deadlineNanos) {
+      polled = ports;
+      pollDeadlineNanos = deadlineNanos;
+      block();
+    }
+
+    @Override
+    public int typed() {
+      PvConsole ring = console;
+      return ring == null ? -1 : ring.next();
     }
 
     @Override

@@ -5,9 +5,6 @@ import static memvisor.cpu.x86.asm.Register.RDI;
 import static memvisor.cpu.x86.asm.Register.RDX;
 import static memvisor.cpu.x86.asm.Register.RSI;
 
-import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
-import java.nio.charset.StandardCharsets;
 import java.util.function.Consumer;
 import memvisor.boot.BootRequest;
 import memvisor.cpu.x86.RegisterName;
@@ -31,8 +28,7 @@ final class PvGuest {
   static final int HYPERCALL_PAGE_OFFSET = 0x8000;
 
   private static final long MEMORY_BYTES = 16 << 20;
-  private static final long BUDGET = 2_000_000;
-  private static final int PROGRAM_OFFSET = 4096;
+  private static final long BUDGET = 20_000_000;
 
   private PvGuest() {}
 
@@ -90,6 +86,15 @@ final class PvGuest {
   }
 
   static End run(byte[] code, boolean hypercallPage) {
+    return boot(image(code, hypercallPage));
+  }
+
+  /** Boots an image and runs it to its end. */
+  static End boot(byte[] image) {
+    return boot(BootRequest.of(image).withCommandLine("a line"));
+  }
+
+  static End boot(BootRequest request) {
     StringBuilder console = new StringBuilder();
     try (HostMemory host = HostMemory.create(2 * MEMORY_BYTES);
         XenMachine machine =
@@ -97,7 +102,7 @@ final class PvGuest {
                 XenConfiguration.of(MEMORY_BYTES, ClockMode.VIRTUAL),
                 host,
                 value -> console.append((char) value))) {
-      machine.boot(BootRequest.of(image(code, hypercallPage)).withCommandLine("a line"));
+      machine.boot(request);
       RunOutcome outcome = machine.run(BUDGET, Long.MAX_VALUE);
       machine.technique().types().audit();
       return new End(
@@ -107,47 +112,11 @@ final class PvGuest {
 
   /** An ELF image with the notes of a PV kernel. */
   static byte[] image(byte[] code, boolean hypercallPage) {
-    byte[] notes = notes(hypercallPage);
-    ByteBuffer file =
-        ByteBuffer.allocate(PROGRAM_OFFSET + CODE_BYTES + notes.length)
-            .order(ByteOrder.LITTLE_ENDIAN);
-    file.put(new byte[] {0x7F, 'E', 'L', 'F', 2, 1, 1}).position(16);
-    file.putShort((short) 2).putShort((short) 62).putInt(1);
-    file.putLong(VIRT_BASE + CODE_GPA).putLong(64).putLong(0);
-    file.putInt(0).putShort((short) 64).putShort((short) 56).putShort((short) 2);
-    file.position(64);
-    header(file, 1, PROGRAM_OFFSET, CODE_GPA, CODE_BYTES);
-    header(file, 4, PROGRAM_OFFSET + CODE_BYTES, 0, notes.length);
-    file.position(PROGRAM_OFFSET).put(code);
-    file.position(PROGRAM_OFFSET + CODE_BYTES).put(notes);
-    return file.array();
-  }
-
-  private static void header(ByteBuffer file, int type, long offset, long gpa, long size) {
-    file.putInt(type).putInt(7).putLong(offset).putLong(VIRT_BASE + gpa).putLong(gpa);
-    file.putLong(size).putLong(size).putLong(4096);
-  }
-
-  private static byte[] notes(boolean hypercallPage) {
-    ByteBuffer notes = ByteBuffer.allocate(256).order(ByteOrder.LITTLE_ENDIAN);
-    number(notes, 1, VIRT_BASE + CODE_GPA);
-    number(notes, 3, VIRT_BASE);
-    number(notes, 4, 0);
-    note(notes, 5, "xen-3.0\0".getBytes(StandardCharsets.US_ASCII));
-    if (hypercallPage) {
-      number(notes, 2, VIRT_BASE + CODE_GPA + HYPERCALL_PAGE_OFFSET);
-    }
-    byte[] bytes = new byte[notes.position()];
-    notes.flip().get(bytes);
-    return bytes;
-  }
-
-  private static void number(ByteBuffer notes, int type, long value) {
-    note(notes, type, ByteBuffer.allocate(8).order(ByteOrder.LITTLE_ENDIAN).putLong(value).array());
-  }
-
-  private static void note(ByteBuffer notes, int type, byte[] descriptor) {
-    notes.putInt(4).putInt(descriptor.length).putInt(type);
-    notes.put("Xen\0".getBytes(StandardCharsets.US_ASCII)).put(descriptor);
+    PvImage image = PvImage.of(code).withMemory(CODE_BYTES);
+    return hypercallPage
+        ? image
+            .withNote(PvImage.NOTE_HYPERCALL_PAGE, VIRT_BASE + CODE_GPA + HYPERCALL_PAGE_OFFSET)
+            .bytes()
+        : image.bytes();
   }
 }

@@ -13,6 +13,10 @@ import memvisor.mmu.direct.Errno;
  */
 final class PrivilegedInstructions {
   private static final int LONGEST = 15;
+
+  /** Elements of INS or OUTS per exit. */
+  private static final int ELEMENTS_AT_ONCE = 64;
+
   private static final long CR0_TS = 1 << 3;
   private static final long CR4_GUEST = 1 << 2 | 1 << 3;
   private static final RegisterName[] NAMES = RegisterName.values();
@@ -202,8 +206,7 @@ final class PrivilegedInstructions {
     long mask = addressSize == 8 ? -1L : 0xFFFF_FFFFL;
     long step = (r.get(RegisterName.RFLAGS) & PvCpu.FLAG_DF) != 0 ? -size : size;
     long left = repeat ? r.get(RegisterName.RCX) & mask : 1;
-    // One element per exit, so that no count can hold the monitor up.
-    if (left != 0) {
+    for (int i = 0; i < ELEMENTS_AT_ONCE && left != 0; i++) {
       long gva = r.get(index) & mask;
       long base = in || segment == SegmentName.DS ? 0 : r.base(segment);
       if (in) {
@@ -216,12 +219,14 @@ final class PrivilegedInstructions {
       }
       r.set(index, r.get(index) + step & mask);
       left--;
+      if (repeat) {
+        r.set(RegisterName.RCX, left);
+      }
     }
-    if (repeat) {
-      r.set(RegisterName.RCX, left);
-    }
-    if (repeat && left != 0) {
+    if (left != 0) {
+      // No count may hold the monitor up, and no instruction retires before the last element.
       at = 0;
+      domain.endSlice();
     }
     return true;
   }

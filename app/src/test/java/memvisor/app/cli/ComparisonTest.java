@@ -96,7 +96,7 @@ final class ComparisonTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"--jit regions", "--jit blocks", "--cpu vulnerable"})
+  @ValueSource(strings = {"--jit off", "--jit blocks", "--cpu vulnerable"})
   void translationAndProcessorChangeNoCount(String options) throws IOException {
     String line = "compare --workload cow --pages 16 --iterations 3 --mmu shadow,direct ";
     assertThat(run(line + "--json DIR/r.json")).isZero();

@@ -52,7 +52,8 @@ final class FaultySwap implements SwapStorage {
   public synchronized int write(ByteBuffer source, long position) throws IOException {
     if (random.nextInt(WRITE_FAILS_ONE_IN) == 0) {
       injected.incrementAndGet();
-      throw new IOException(random.nextBoolean() ? "No space left on device" : "Input/output error");
+      throw new IOException(
+          random.nextBoolean() ? "No space left on device" : "Input/output error");
     }
     int limit = source.limit();
     shorten(source);

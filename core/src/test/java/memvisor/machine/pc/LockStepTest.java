@@ -51,7 +51,7 @@ final class LockStepTest {
   private static PcMachine machine(HostMemory host, TechniqueKind technique, JitMode mode) {
     PcConfiguration configuration =
         PcConfiguration.of(MEMORY_BYTES, technique, ClockMode.VIRTUAL)
-            .withJit(JitOptions.of(mode).withThreshold(100).withRegionThreshold(2000));
+            .withJit(JitOptions.of(mode).withThreshold(100).withHotThreshold(20_000));
     return new PcMachine(configuration, host, b -> {}, b -> {});
   }
 
@@ -88,7 +88,7 @@ final class LockStepTest {
         }
       }
       assertThat(translated.state()).as("seed=%d", SEED).isEqualTo(interpreted.state());
-      assertThat(translated.translations().blocks()).isPositive();
+      assertThat(translated.translations().liveCodeBytes()).isPositive();
       System.out.printf(
           "lock step: %,d instructions, %s%n",
           translated.instructions(), translated.translations());

@@ -60,6 +60,7 @@ public final class HostMemoryRates {
     double[] merge = mergeMicroseconds(bytes);
     double[] compress = compressRates(bytes);
     double[] swap = swapRates(bytes);
+    double[] large = largePages(bytes);
     if (!show) {
       return;
     }
@@ -68,6 +69,8 @@ public final class HostMemoryRates {
     row(mebibytes, "decompress", compress[3], "codec alone", compress[2]);
     row(mebibytes, "swap out", swap[1], "file alone, 128K writes", swap[0]);
     row(mebibytes, "swap in", swap[3], "file alone, 32K reads", swap[2]);
+    row(mebibytes, "collapse 2 MiB blocks", large[1], "copy out of cache", copy);
+    out.printf("%6d  %-34s %6.2f us%n", mebibytes, "split a 2 MiB block by moving a page", large[0]);
     out.printf("%6d  %-34s %6.2f us%n", mebibytes, "merge a page, both scanned", merge[0]);
     out.printf("%6d  %-34s %6.2f us%n", mebibytes, "part it by a write", merge[1]);
   }
@@ -94,10 +97,15 @@ public final class HostMemoryRates {
   }
 
   private static VmMemory guest(HostMemory host, long bytes, PageContents contents) {
+    return guest(host, bytes, Placement.SCATTERED, contents);
+  }
+
+  private static VmMemory guest(
+      HostMemory host, long bytes, Placement placement, PageContents contents) {
     VmMemory vm =
         host.createVm(
             GuestMemoryMap.EMPTY.with(new MemoryRegion(0, bytes, MemoryRegion.Kind.RAM)),
-            Placement.SCATTERED);
+            placement);
     contents.fill(vm, 0, bytes / PAGE, 1);
     return vm;
   }
@@ -206,6 +214,32 @@ public final class HostMemoryRates {
       return java.util.Arrays.stream(watches)
           .mapToDouble(w -> w.gigabytesPerSecond(bytes))
           .toArray();
+    }
+  }
+
+  /** Microseconds to split a block by moving one of its pages; GB/s of putting blocks together. */
+  private static double[] largePages(long bytes) {
+    try (HostMemory host = HostMemory.create(bytes * 2 + (64L << 20));
+        VmMemory vm = guest(host, bytes, Placement.HUGE, PageContents.UNIQUE)) {
+      Stopwatch splitting = new Stopwatch(ROUNDS);
+      Stopwatch collapsing = new Stopwatch(ROUNDS);
+      long blocks = bytes >> 21;
+      for (int round = 0; round < ROUNDS; round++) {
+        splitting.start();
+        for (long block = 0; block < blocks; block++) {
+          vm.movePage(block << 9);
+        }
+        splitting.stop();
+        collapsing.start();
+        long collapsed = vm.collapseLargePages();
+        collapsing.stop();
+        if (collapsed != blocks) {
+          throw new IllegalStateException("collapsed %d of %d".formatted(collapsed, blocks));
+        }
+      }
+      return new double[] {
+        splitting.medianNanos() / blocks / 1e3, collapsing.gigabytesPerSecond(bytes)
+      };
     }
   }
 

@@ -70,7 +70,8 @@ public final class HostMemoryRates {
     row(mebibytes, "swap out", swap[1], "file alone, 128K writes", swap[0]);
     row(mebibytes, "swap in", swap[3], "file alone, 32K reads", swap[2]);
     row(mebibytes, "collapse 2 MiB blocks", large[1], "copy out of cache", copy);
-    out.printf("%6d  %-34s %6.2f us%n", mebibytes, "split a 2 MiB block by moving a page", large[0]);
+    out.printf(
+        "%6d  %-34s %6.2f us%n", mebibytes, "split a 2 MiB block by moving a page", large[0]);
     out.printf("%6d  %-34s %6.2f us%n", mebibytes, "merge a page, both scanned", merge[0]);
     out.printf("%6d  %-34s %6.2f us%n", mebibytes, "part it by a write", merge[1]);
   }

@@ -1,5 +1,6 @@
 /** Memvisor's command line. */
 @org.jspecify.annotations.NullMarked
+@SuppressWarnings("requires-automatic") // aircompressor has no module descriptor
 module memvisor.app {
   requires static org.jspecify;
   requires java.management;
@@ -10,6 +11,7 @@ module memvisor.app {
   requires tools.jackson.dataformat.yaml;
   requires org.apache.commons.compress;
   requires org.tukaani.xz;
+  requires aircompressor.v3;
 
   opens memvisor.app.cli to
       info.picocli;

@@ -1,5 +1,7 @@
 package memvisor.app.cli.run;
 
+import io.airlift.compress.v3.MalformedInputException;
+import io.airlift.compress.v3.zstd.ZstdInputStream;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
@@ -64,13 +66,15 @@ public final class KernelPayload {
         case LZMA -> all(new LZMAInputStream(new ByteArrayInputStream(stream)));
         case XZ -> all(new XZInputStream(new ByteArrayInputStream(stream)));
         case LZ4 -> lz4(stream);
-        case LZO, ZSTD, UNKNOWN ->
+        case ZSTD -> all(new ZstdInputStream(new ByteArrayInputStream(stream)));
+        case LZO -> LzopStream.unpack(stream);
+        case UNKNOWN ->
             throw new ImageFormatException(
                 "the kernel is packed as %s, which memvisor cannot unpack; unpack it with"
                         .formatted(kernel.compression())
                     + " Linux' scripts/extract-vmlinux and give the ELF file");
       };
-    } catch (IOException damaged) {
+    } catch (IOException | MalformedInputException damaged) {
       throw new ImageFormatException(
           "the kernel's payload is damaged: " + String.valueOf(damaged.getMessage()));
     }

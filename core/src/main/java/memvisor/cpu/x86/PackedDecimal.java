@@ -2,10 +2,15 @@ package memvisor.cpu.x86;
 
 /** The 80-bit packed decimal format of FBLD and FBSTP: 18 digits and a sign. */
 final class PackedDecimal {
-  /** The largest magnitude. */
-  static final long MAX = 999_999_999_999_999_999L;
+  private static final long MAX = 999_999_999_999_999_999L;
 
   private PackedDecimal() {}
+
+  /** Whether 18 digits are enough. */
+  static boolean holds(long value) {
+    // The magnitude of -2^63 is one only as an unsigned number.
+    return Long.compareUnsigned(Math.abs(value), MAX) <= 0;
+  }
 
   /** Reads digits; what is not a digit counts as its value. */
   static void load(FloatOperand operand, long low, int high) {

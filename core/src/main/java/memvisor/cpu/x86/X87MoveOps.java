@@ -256,7 +256,7 @@ final class X87MoveOps {
       if (!empty) {
         load(f, u.a, 0);
         value = u.toInteger(64, u.mode);
-        invalid = (u.flags & FloatUnit.INVALID) != 0 || Math.abs(value) > PackedDecimal.MAX;
+        invalid = (u.flags & FloatUnit.INVALID) != 0 || !PackedDecimal.holds(value);
       }
       if (invalid) {
         u.flags = FloatUnit.INVALID;

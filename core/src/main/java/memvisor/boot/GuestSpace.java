@@ -111,19 +111,19 @@ final class GuestSpace {
   /** Sets a range aside and copies {@code bytes} there. */
   void place(long gpa, byte[] bytes, String what) {
     claim(gpa, bytes.length, what);
-    memory.write(gpa, bytes, 0, bytes.length);
+    memory.load(gpa, bytes, 0, bytes.length);
   }
 
   /** Puts the initial RAM disk as high as it may lie below {@code limit}; its address. */
   long placeInitrd(byte[] initrd, long limit) {
     long gpa = claimHighest(initrd.length, limit, "the initrd");
-    memory.write(gpa, initrd, 0, initrd.length);
+    memory.load(gpa, initrd, 0, initrd.length);
     return gpa;
   }
 
   /** Copies into a range that was set aside. */
   void write(long gpa, byte[] source, long offset, long lengthBytes) {
-    memory.write(gpa, source, (int) offset, (int) lengthBytes);
+    memory.load(gpa, source, (int) offset, (int) lengthBytes);
   }
 
   /**

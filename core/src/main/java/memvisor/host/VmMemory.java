@@ -81,7 +81,7 @@ public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
             : host.reclaim()
                 .map(shared -> new VmReclaim(this, host, shared, frames, placer))
                 .orElse(null);
-    access = new DeviceAccess(map, new GuestBytes(this, frames), standstill, reclaim);
+    access = new DeviceAccess(this, host, new GuestBytes(this, frames), standstill, reclaim);
     balloon = new GuestBalloon(this, host, frames, reclaim);
   }
 
@@ -123,6 +123,11 @@ public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
   /** Registers who hears of writes that no vCPU made. */
   public void setWriteObserver(WriteObserver observer) {
     access.setObserver(observer);
+  }
+
+  /** Registers how a device or loader waits that found no frame; at first it sleeps. */
+  public void setFrameWait(FrameWait wait) {
+    access.setFrameWait(wait);
   }
 
   /** Registers who can stop this VM's vCPUs for a move. */

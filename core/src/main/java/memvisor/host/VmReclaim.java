@@ -435,6 +435,17 @@ final class VmReclaim {
     }
   }
 
+  /**
+   * Gives back what it can for a device or loader that found no frame; VM still. Looks for equal
+   * pages whatever the VM's clock says, which stands still until the guest runs.
+   */
+  void makeRoom() {
+    if (reclaim.options().dedup().run()) {
+      scanner.scan(reclaim.options().dedup().pagesToScan());
+    }
+    housekeep(vmNanos);
+  }
+
   private void harvest(long nowNanos) {
     ages.harvest(nowNanos);
     harvested = true;

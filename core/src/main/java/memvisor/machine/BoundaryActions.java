@@ -53,6 +53,11 @@ public final class BoundaryActions {
     }
   }
 
+  /** Whether the calling thread runs the machine, or performs an action on it. */
+  public boolean isHeld() {
+    return machine.isHeldByCurrentThread();
+  }
+
   /** Whether an action waits for {@link #perform}. */
   public boolean isWaiting() {
     return !waiting.isEmpty();

@@ -156,6 +156,26 @@ public final class RunLoop {
     starvedNanos += sleep(nanos, () -> false);
   }
 
+  /**
+   * As {@link #starve} for a device that waits in the middle of its work, at a block boundary. What
+   * others ask of the machine meanwhile is done: one that is held for an audit could not give the
+   * frame that this one waits for, while the audit waits for this one.
+   *
+   * @return false if the machine is to be stopped
+   */
+  public boolean starveWorking(long nanos) {
+    if (actions.isHeld()) {
+      actions.perform();
+    }
+    starve(nanos);
+    return !stopRequested;
+  }
+
+  /** Whether {@link #run} is about to return {@link RunOutcome.Stopped}. */
+  public boolean isStopping() {
+    return stopRequested;
+  }
+
   /** Where time went so far; on the thread that runs the machine, or while nobody does. */
   public Times times() {
     return new Times(idleNanos, pausedNanos, housekeepingNanos, starvedNanos);

@@ -5,6 +5,7 @@ import java.lang.management.ThreadMXBean;
 import java.util.Optional;
 import java.util.concurrent.locks.Lock;
 import memvisor.boot.BootException;
+import memvisor.host.FrameWait;
 import memvisor.host.HostMemoryException;
 import memvisor.machine.ClockMode;
 import memvisor.machine.ConsoleLines;
@@ -69,6 +70,9 @@ final class VmThread {
     } catch (VmException refused) {
       return Optional.of(VmEnd.inOrder(String.valueOf(refused.getMessage())));
     } catch (HostMemoryException | BootException | IllegalArgumentException impossible) {
+      if (stopRequested) {
+        return inOrder("switched off");
+      }
       return Optional.of(VmEnd.crash(String.valueOf(impossible.getMessage()), ""));
     } catch (OutOfMemoryError full) {
       return Optional.of(
@@ -111,11 +115,21 @@ final class VmThread {
     PcMachine machine = host.admit(vm.spec().terms(), () -> create(lines));
     try {
       vm.spec().trustDomain().ifPresent(machine.memory()::joinTrustDomain);
-      machine.boot(vm.spec().request());
+      machine.boot(vm.spec().request(), this::awaitFrames);
       return machine;
     } catch (RuntimeException | Error failure) {
       machine.close();
       throw failure;
+    }
+  }
+
+  /** While its image waits for frames, nothing is half done: others may end, and give theirs. */
+  private boolean awaitFrames(long nanos) {
+    changes.unlock();
+    try {
+      return FrameWait.SLEEP.pause(nanos) && !stopRequested;
+    } finally {
+      changes.lock();
     }
   }
 

@@ -26,16 +26,17 @@ import memvisor.device.acpi.AcpiTables;
 import memvisor.device.interrupt.ProcessorEvents;
 import memvisor.device.virtio.BalloonDevice;
 import memvisor.device.virtio.ConsoleDevice;
+import memvisor.host.FrameWait;
 import memvisor.host.HostMemory;
 import memvisor.host.HostMemoryException;
 import memvisor.host.Ledger;
+import memvisor.host.Starvation;
 import memvisor.host.VmMemory;
 import memvisor.machine.ExitReason;
 import memvisor.machine.ExitStatistics;
 import memvisor.machine.MachineClock;
 import memvisor.machine.RunLoop;
 import memvisor.machine.RunOutcome;
-import memvisor.machine.Starvation;
 import memvisor.machine.TechniqueKind;
 import memvisor.machine.TranslationStatistics;
 import memvisor.machine.VirtualMachine;
@@ -71,7 +72,7 @@ public final class PcMachine implements VirtualMachine {
   private final JitTranslator translator;
   private final Boundary boundary = new Boundary();
   private final RunLoop loop;
-  private final Starvation starvation = new Starvation();
+  private final Starvation starvation;
   private boolean retrying;
   private final HostMemory host;
   private @Nullable RunOutcome outcome;
@@ -96,6 +97,7 @@ public final class PcMachine implements VirtualMachine {
     this.configuration = configuration;
     this.host = host;
     this.memory = memory;
+    starvation = new Starvation(host, memory.vmId());
     unit = new TranslationUnit(host.machine(), guest, configuration.tlb());
     technique = Techniques.create(configuration, memory);
     mmu = technique.attach(unit, guest);
@@ -138,6 +140,7 @@ public final class PcMachine implements VirtualMachine {
                   return true;
                 }));
     memory.setPressureListener(this::wake);
+    memory.setFrameWait(loop::starveWorking);
     balloon().ifPresent(balloon -> memory.setBalloonControl(balloon.control()));
     memory.setWriteObserver(new OutsideWrites(technique, memory, vcpu));
   }
@@ -176,6 +179,20 @@ public final class PcMachine implements VirtualMachine {
     byte[] tables = AcpiTables.build(board.platform(), GuestLayout.ACPI_BASE);
     memory.load(GuestLayout.ACPI_BASE, tables, 0, tables.length);
     enter(BootLoader.load(request.withRsdp(GuestLayout.ACPI_BASE), memory));
+  }
+
+  /**
+   * As {@link #boot(BootRequest)} where frames may be short.
+   *
+   * @param wait how to wait for some; the machine's pages may move meanwhile
+   */
+  public void boot(BootRequest request, FrameWait wait) {
+    memory.setFrameWait(wait);
+    try {
+      boot(request);
+    } finally {
+      memory.setFrameWait(loop::starveWorking);
+    }
   }
 
   private void enter(EntryState entry) {
@@ -241,7 +258,7 @@ public final class PcMachine implements VirtualMachine {
   private void failed() {
     Starvation.Advice advice =
         memory.isStarved()
-            ? starvation.advice(instructions(), System.nanoTime(), host.vmCount() == 1)
+            ? starvation.advice(instructions(), System.nanoTime())
             : Starvation.Advice.END;
     if (advice == Starvation.Advice.END) {
       outcome = new RunOutcome.Died(memory.failure().orElseGet(() -> "" + vcpu.failure()));
@@ -265,8 +282,10 @@ public final class PcMachine implements VirtualMachine {
       board.timed().advance(clock.nanos());
       return true;
     } catch (HostMemoryException e) {
-      // A device had to write where the guest has no frame yet, and machine memory is full.
-      outcome = new RunOutcome.Died(String.valueOf(e.getMessage()));
+      // A device's page is lost, or it waited for a frame until there was no hope, or a stop.
+      if (!loop.isStopping()) {
+        outcome = new RunOutcome.Died(String.valueOf(e.getMessage()));
+      }
       return false;
     }
   }

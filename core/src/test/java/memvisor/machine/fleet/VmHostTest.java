@@ -10,6 +10,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Random;
 import java.util.SplittableRandom;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import memvisor.boot.BootRequest;
@@ -173,6 +174,92 @@ final class VmHostTest {
           .hasMessageStartingWith("torn did not start: ");
       assertThat(vm.end().orElseThrow().sentence()).doesNotContain("please report");
       assertNothingIsLeft(host);
+    }
+  }
+
+  /** An image that is followed by as much that looks random, as an initial RAM disk does. */
+  private static BootRequest withDisk(BootRequest request, long seed, int bytes) {
+    byte[] disk = new byte[bytes];
+    new Random(seed).nextBytes(disk);
+    return request.withInitrd(disk);
+  }
+
+  private static HostMemory withoutSwap(long hostBytes) {
+    HostMemory memory = HostMemory.create(hostBytes);
+    memory.enableReclaim(
+        ReclaimOptions.none(hostBytes).withDedup(DedupOptions.ON).withCompression(true));
+    return memory;
+  }
+
+  @Test
+  void aVmThatFindsNoFrameForItsImageWaitsForOneThatEnds() throws Exception {
+    try (VmHost host = new VmHost(withoutSwap(8 * MIB))) {
+      Vm first =
+          host.add(
+              VmSpec.of(
+                  "first", pc(TechniqueKind.NESTED), withDisk(endless(), 1, (int) (5 * MIB))));
+      Vm second =
+          host.add(
+              VmSpec.of(
+                  "second", pc(TechniqueKind.SHADOW), withDisk(endless(), 2, (int) (5 * MIB))));
+      first.start();
+      awaitRunning(first);
+      second.start();
+      while (host.memory().freeBytes() > 0) {
+        Thread.sleep(1);
+      }
+      host.audit();
+      assertThat(second.state()).isEqualTo(VmState.STARTING);
+      first.switchOff();
+      second.awaitStarted();
+      assertThat(second.state()).isEqualTo(VmState.RUNNING);
+      host.audit();
+      second.switchOff();
+      assertThat(second.awaitEnd(LONG)).isTrue();
+      assertNothingIsLeft(host);
+    }
+  }
+
+  @Test
+  void aVmThatWaitsForFramesIsSwitchedOffAtOnce() throws Exception {
+    try (VmHost host = new VmHost(withoutSwap(8 * MIB))) {
+      for (int i = 1; i <= 2; i++) {
+        BootRequest request = withDisk(endless(), i, (int) (6 * MIB));
+        Vm vm = host.add(VmSpec.of("vm" + i, pc(TechniqueKind.NESTED), request));
+        vm.start();
+        if (i == 1) {
+          awaitRunning(vm);
+        }
+      }
+      Vm waiting = host.vms().getLast();
+      while (host.memory().freeBytes() > 0) {
+        Thread.sleep(1);
+      }
+      waiting.switchOff();
+      assertThat(waiting.awaitEnd(LONG)).isTrue();
+      assertThat(waiting.end().orElseThrow().sentence()).isEqualTo("switched off");
+      assertThat(host.vms().getFirst().state()).isEqualTo(VmState.RUNNING);
+    }
+  }
+
+  @Test
+  void anImageThatNeverFindsFramesEndsItsVmInASentenceAndNoOther() throws Exception {
+    try (VmHost host = new VmHost(withoutSwap(4 * MIB))) {
+      Vm other = host.add(VmSpec.of("other", pc(TechniqueKind.NESTED), endless()));
+      other.start();
+      awaitRunning(other);
+      BootRequest request = withDisk(endless(), 3, (int) (6 * MIB));
+      Vm vm = host.add(VmSpec.of("wide", pc(TechniqueKind.NESTED), request));
+      vm.start();
+      assertThatThrownBy(vm::awaitStarted)
+          .hasMessageStartingWith("wide did not start: ")
+          .hasMessageContaining("machine memory is exhausted");
+      assertThat(other.state()).isEqualTo(VmState.RUNNING);
+      long before = other.inspect(PcMachine::instructions);
+      while (other.inspect(PcMachine::instructions) == before) {
+        Thread.onSpinWait();
+      }
+      host.audit();
     }
   }
 

@@ -14,7 +14,10 @@ module memvisor.core {
   exports memvisor.host;
   exports memvisor.host.compress;
   exports memvisor.host.dedup;
+  exports memvisor.host.frames;
+  exports memvisor.host.page;
   exports memvisor.host.policy;
+  exports memvisor.host.reclaim;
   exports memvisor.host.swap;
   exports memvisor.lab;
   exports memvisor.lab.guest;

@@ -88,6 +88,39 @@ final class ImportTableTest {
         .check(CLASSES);
   }
 
+  /** The packages within {@code host}, from the lowest up. */
+  private static final List<Row> HOST =
+      List.of(
+          new Row("compress", Set.of()),
+          new Row("dedup", Set.of()),
+          new Row("swap", Set.of()),
+          new Row("policy", Set.of()),
+          new Row("frames", Set.of()),
+          new Row("page", Set.of("frames")),
+          new Row("reclaim", Set.of("compress", "dedup", "swap", "policy", "frames", "page")));
+
+  static Stream<Row> hostRows() {
+    return HOST.stream();
+  }
+
+  @ParameterizedTest
+  @MethodSource("hostRows")
+  void aPackageOfHostImportsOnlyThoseBelow(Row row) {
+    Stream<String> beside =
+        HOST.stream()
+            .map(Row::name)
+            .filter(name -> !name.equals(row.name) && !row.mayImport.contains(name))
+            .map(name -> "memvisor.host." + name);
+    noClasses()
+        .that()
+        .resideInAPackage("memvisor.host." + row.name)
+        .should()
+        .dependOnClassesThat()
+        .resideInAnyPackage(
+            Stream.concat(Stream.of("memvisor.host"), beside).toArray(String[]::new))
+        .check(CLASSES);
+  }
+
   @org.junit.jupiter.api.Test
   void theTableNamesEveryPackage() {
     Set<String> named = new TreeSet<>(TABLE.stream().map(Row::name).toList());

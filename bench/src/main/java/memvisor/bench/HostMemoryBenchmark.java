@@ -2,8 +2,8 @@ package memvisor.bench;
 
 import java.util.concurrent.TimeUnit;
 import memvisor.host.HostMemory;
-import memvisor.host.Placement;
 import memvisor.host.VmMemory;
+import memvisor.host.page.Placement;
 import memvisor.memory.FrameRole;
 import memvisor.memory.GuestMemoryMap;
 import memvisor.memory.MemoryRegion;

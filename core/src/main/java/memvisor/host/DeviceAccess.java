@@ -1,5 +1,8 @@
 package memvisor.host;
 
+import memvisor.host.frames.HostMemoryException;
+import memvisor.host.page.Standstill;
+import memvisor.host.reclaim.VmReclaim;
 import memvisor.memory.GuestMemory;
 import memvisor.memory.GuestMemoryMap;
 import memvisor.memory.WriteObserver;
@@ -82,7 +85,7 @@ final class DeviceAccess implements GuestMemory {
     // then, so that each frame that others give back is one that the image needs no more.
     int part;
     for (int done = 0; done < lengthBytes || done == 0; done += part) {
-      boolean low = on.shared().isLow();
+      boolean low = on.isLow();
       if (low) {
         standstill.whileStill(() -> on.housekeep(on.vmNanos()));
       }

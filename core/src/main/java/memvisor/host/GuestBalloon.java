@@ -1,5 +1,11 @@
 package memvisor.host;
 
+import memvisor.host.frames.TransitionReason;
+import memvisor.host.page.GuestFrames;
+import memvisor.host.page.PageEntry;
+import memvisor.host.page.PageState;
+import memvisor.host.page.VmPages;
+import memvisor.host.reclaim.VmReclaim;
 import memvisor.memory.Backing;
 import memvisor.memory.BalloonPort;
 import org.jspecify.annotations.Nullable;
@@ -13,14 +19,14 @@ import org.jspecify.annotations.Nullable;
  */
 final class GuestBalloon implements BalloonPort {
   private final VmMemory vm;
-  private final HostMemory host;
+  private final VmPages pages;
   private final GuestFrames frames;
   private final @Nullable VmReclaim reclaim;
 
-  GuestBalloon(VmMemory vm, HostMemory host, GuestFrames frames, @Nullable VmReclaim reclaim) {
+  GuestBalloon(VmMemory vm, VmPages pages, @Nullable VmReclaim reclaim) {
     this.vm = vm;
-    this.host = host;
-    this.frames = frames;
+    this.pages = pages;
+    frames = pages.frames();
     this.reclaim = reclaim;
   }
 
@@ -56,7 +62,7 @@ final class GuestBalloon implements BalloonPort {
         firstGfn,
         count,
         (region, first, end) -> {
-          synchronized (vm) {
+          synchronized (pages) {
             for (long gfn = first; gfn < end; gfn++) {
               if (frames.get(region, gfn) == PageEntry.BALLOONED) {
                 frames.set(region, gfn, 0);
@@ -113,14 +119,11 @@ final class GuestBalloon implements BalloonPort {
     boolean balloon = to == PageState.BALLOONED;
     TransitionReason why = balloon ? TransitionReason.BALLOONED : TransitionReason.REPORTED_FREE;
     long given = balloon ? PageEntry.BALLOONED : 0;
+    pages.publish(region, gfn, given, why, pages.host().ledger().nowNanos());
     if (reclaim != null) {
-      reclaim.set(region, gfn, given, why, host.ledger().nowNanos());
       reclaim.release(entry, why);
-    } else {
-      frames.set(region, gfn, given);
-      if (Backing.isPresent(entry)) {
-        host.free(Backing.hpa(entry), vm.vmId(), why);
-      }
+    } else if (Backing.isPresent(entry)) {
+      pages.host().free(Backing.hpa(entry), vm.vmId(), why);
     }
     return true;
   }

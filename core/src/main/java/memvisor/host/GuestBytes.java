@@ -1,5 +1,7 @@
 package memvisor.host;
 
+import memvisor.host.frames.HostMemoryException;
+import memvisor.host.page.GuestFrames;
 import memvisor.memory.Backing;
 import memvisor.memory.GuestAddressException;
 import memvisor.memory.Hva;

@@ -1,66 +1,41 @@
 package memvisor.host;
 
+import java.io.IOException;
 import java.util.ArrayList;
-import java.util.BitSet;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.SplittableRandom;
 import java.util.function.LongPredicate;
 import java.util.function.Supplier;
-import memvisor.memory.FrameRole;
+import memvisor.host.frames.CompactionCounters;
+import memvisor.host.frames.FreeBlocks;
+import memvisor.host.frames.HostMemoryException;
+import memvisor.host.frames.HostMemoryOptions;
+import memvisor.host.frames.Ledger;
+import memvisor.host.frames.MachineFrames;
+import memvisor.host.page.Placement;
+import memvisor.host.reclaim.HostReclaim;
+import memvisor.host.reclaim.ReclaimOptions;
 import memvisor.memory.GuestMemoryMap;
-import memvisor.memory.Hva;
 import memvisor.memory.MachineMemory;
 import org.jspecify.annotations.Nullable;
 
-/**
- * The memory of the machine: the arena, its free frames and its ledger.
- *
- * <p>Every frame handed out is zeroed, and no frame is handed out twice before it was given back.
- * Thread-safe.
- */
+/** The memory of the machine and the VMs that have a part of it. Thread-safe. */
 public final class HostMemory implements AutoCloseable {
   private static final int FRAME_BYTES = 4096;
 
-  /*
-   * Scattered frames come from one window of 64 MiB at a time. Scattering over the whole machine
-   * would leave no 2 MiB run anywhere as soon as one small VM has started.
-   */
-  private static final int WINDOW_FRAMES = 1 << 14;
-  private static final int PROBES = 16;
-
-  private final HostMemoryOptions options;
-  private final AnonymousMemory arena;
-  private final MachineMemory machine;
-  private final BuddyAllocator frames;
-  private final Ledger ledger;
-  private final SplittableRandom random;
-  private final Compaction compaction;
+  private final MachineFrames frames;
   private final List<VmMemory> vms = new ArrayList<>();
 
   /** What the VMs of a trust domain have in common, by domain and kind. */
   private final Map<String, Map<Class<?>, Object>> commons = new HashMap<>();
 
   private volatile @Nullable HostReclaim reclaim;
-  private volatile long freeFrames;
-  private int window;
   private int lastVmId;
-  private boolean closed;
-  private LongPredicate refusal = n -> false;
-  private long allocations;
 
-  private HostMemory(HostMemoryOptions options, AnonymousMemory arena) {
-    this.options = options;
-    this.arena = arena;
-    machine = new MachineMemory(arena.baseHva(), options.sizeBytes());
-    frames = new BuddyAllocator(options.frameCount());
-    long start = System.nanoTime();
-    ledger = new Ledger(options.frameCount(), () -> System.nanoTime() - start);
-    random = new SplittableRandom(options.seed());
-    compaction = new Compaction(frames, ledger);
-    freeFrames = options.frameCount();
+  private HostMemory(MachineFrames frames) {
+    this.frames = frames;
   }
 
   /**
@@ -79,37 +54,22 @@ public final class HostMemory implements AutoCloseable {
    * @throws HostMemoryException if the host cannot provide it
    */
   public static HostMemory create(HostMemoryOptions options) {
-    AnonymousMemory arena = AnonymousMemory.map(options.sizeBytes());
-    try {
-      return new HostMemory(options, arena);
-    } catch (OutOfMemoryError e) {
-      arena.close();
-      throw new HostMemoryException(
-          "the Java heap is too small for the ledger of %d frames; raise -Xmx or configure less"
-                  .formatted(options.frameCount())
-              + " machine memory",
-          e);
-    }
+    return new HostMemory(MachineFrames.create(options));
   }
 
   /** The arena as the machine's physical memory. */
   public MachineMemory machine() {
-    return machine;
+    return frames.machine();
   }
 
   /** Who owns which frame. */
   public Ledger ledger() {
-    return ledger;
+    return frames.ledger();
   }
 
   /** Bytes that no VM owns. */
   public long freeBytes() {
-    return freeFrames * FRAME_BYTES;
-  }
-
-  /** Frames that nobody owns. */
-  long freeFrames() {
-    return freeFrames;
+    return frames.freeFrames() * FRAME_BYTES;
   }
 
   /**
@@ -122,7 +82,8 @@ public final class HostMemory implements AutoCloseable {
     if (reclaim != null) {
       throw new IllegalStateException("reclaim is on already");
     }
-    HostReclaim enabled = new HostReclaim(this, reclaimOptions);
+    HostReclaim enabled = new HostReclaim(frames, reclaimOptions);
+    frames.keepFree(reclaimOptions.highFrames());
     reclaim = enabled;
     return enabled;
   }
@@ -141,13 +102,13 @@ public final class HostMemory implements AutoCloseable {
    */
   public VmMemory createVm(GuestMemoryMap map, Placement placement) {
     boolean overcommitted = reclaim != null && placement != Placement.CONTIGUOUS;
-    if (map.sizeBytes() > options.sizeBytes() && !overcommitted) {
+    if (map.sizeBytes() > frames.sizeBytes() && !overcommitted) {
       throw new IllegalArgumentException(
           "a VM with %d bytes of memory does not fit into a machine of %d bytes"
-              .formatted(map.sizeBytes(), options.sizeBytes()));
+              .formatted(map.sizeBytes(), frames.sizeBytes()));
     }
     try {
-      VmMemory vm = new VmMemory(this, nextVmId(), map, placement);
+      VmMemory vm = new VmMemory(this, frames, nextVmId(), map, placement);
       register(vm);
       return vm;
     } catch (OutOfMemoryError e) {
@@ -187,122 +148,8 @@ public final class HostMemory implements AutoCloseable {
   /**
    * For tests: from here on the n-th allocation fails, counted from 0, where {@code which} says.
    */
-  synchronized void refuse(LongPredicate which) {
-    refusal = which;
-    allocations = 0;
-  }
-
-  private boolean isRefused() {
-    return refusal.test(allocations++);
-  }
-
-  /** Takes an aligned block of 2^order zeroed frames; its HPA, or -1. */
-  synchronized long allocate(int order, int vmId, FrameRole role, TransitionReason reason) {
-    requireOpen();
-    if (isRefused()) {
-      return -1;
-    }
-    int first = frames.allocate(order);
-    if (first < 0 && order == 0 && compaction.abandon()) {
-      first = frames.allocate(order);
-    }
-    return hand(first, 1 << order, vmId, role, reason);
-  }
-
-  /** Takes one zeroed frame from a place nobody can guess; its HPA, or -1. */
-  synchronized long allocateScattered(int vmId, FrameRole role, TransitionReason reason) {
-    requireOpen();
-    if (isRefused()) {
-      return -1;
-    }
-    int frame = scatteredFrame();
-    if (frame < 0 && compaction.abandon()) {
-      frame = scatteredFrame();
-    }
-    return hand(frame, 1, vmId, role, reason);
-  }
-
-  /** Takes a run of frames aligned to {@code alignment} frames; its HPA, or -1. */
-  synchronized long allocateRun(
-      int count, int alignment, int vmId, FrameRole role, TransitionReason reason) {
-    requireOpen();
-    int first = frames.findRun(count, alignment);
-    if (first >= 0) {
-      frames.claim(first, count);
-    }
-    return hand(first, count, vmId, role, reason);
-  }
-
-  private long hand(int first, int count, int vmId, FrameRole role, TransitionReason reason) {
-    freeFrames = frames.freeFrames();
-    if (first < 0) {
-      return -1;
-    }
-    ledger.assign(first, count, vmId, role, reason);
-    long hpa = (long) first * FRAME_BYTES;
-    if (options.junkOnFree()) {
-      Hva.fill(machine.hva(hpa), (long) count * FRAME_BYTES, 0);
-    }
-    return hpa;
-  }
-
-  private int scatteredFrame() {
-    int windowFrames = Math.min(WINDOW_FRAMES, options.frameCount() - window);
-    for (int probe = 0; probe < PROBES; probe++) {
-      int frame = window + random.nextInt(windowFrames);
-      if (frames.isFree(frame)) {
-        frames.claim(frame, 1);
-        return frame;
-      }
-    }
-    // The window is nearly full. What is left of it lies in small blocks: those go first.
-    int order = frames.smallestOrder();
-    if (order < 0) {
-      return -1;
-    }
-    int block = frames.allocate(order);
-    int frame = block + random.nextInt(1 << order);
-    frames.free(block, 1 << order);
-    frames.claim(frame, 1);
-    window = frame & -WINDOW_FRAMES;
-    return frame;
-  }
-
-  /** Makes a frame of {@code vmId} one that it owns and nobody uses. */
-  synchronized void reserve(long hpa, int vmId) {
-    int frame = (int) (hpa / FRAME_BYTES);
-    ledger.release(frame, vmId, TransitionReason.FREED);
-    ledger.assign(frame, 1, vmId, FrameRole.RESERVED, TransitionReason.PARTITION_HOLE);
-  }
-
-  /** Gives up one reference of {@code vmId} to a frame; the last one makes it free and zeroed. */
-  synchronized void free(long hpa, int vmId, TransitionReason reason) {
-    int frame = (int) (hpa / FRAME_BYTES);
-    if (!ledger.release(frame, vmId, reason)) {
-      return;
-    }
-    // Zeroed at once, not when it is next taken: what one VM wrote lies nowhere longer than needed.
-    Hva.fill(machine.hva(hpa), FRAME_BYTES, options.junkOnFree() ? 0xCC : 0);
-    if (!compaction.keeps(frame)) {
-      frames.free(frame, 1);
-    }
-    freeFrames = frames.freeFrames();
-  }
-
-  /** Records one more user of a frame. */
-  synchronized void retain(long hpa) {
-    ledger.retain((int) (hpa / FRAME_BYTES));
-  }
-
-  /** Number of users of a frame. */
-  int references(long hpa) {
-    return ledger.referenceCount(hpa / FRAME_BYTES);
-  }
-
-  /** Gives a frame with one user another owner and role; its contents stay. */
-  synchronized void transfer(
-      long hpa, int fromVmId, int toVmId, FrameRole role, TransitionReason reason) {
-    ledger.transfer((int) (hpa / FRAME_BYTES), fromVmId, toVmId, role, reason);
+  void refuse(LongPredicate which) {
+    frames.refuse(which);
   }
 
   /**
@@ -311,77 +158,31 @@ public final class HostMemory implements AutoCloseable {
    * @throws IllegalStateException with the numbers that disagree
    */
   public void audit() {
-    synchronized (this) {
-      ledger.audit();
-      long free = ledger.totals().count(FrameRole.FREE);
-      long apart = compaction.framesApart();
-      if (free != frames.freeFrames() + apart || frames.freeFrames() != freeFrames) {
-        throw new IllegalStateException(
-            "ledger and allocator disagree: ledgerFree=%d allocatorFree=%d setApart=%d"
-                .formatted(free, frames.freeFrames(), apart));
-      }
-    }
+    frames.audit();
     List<VmMemory> open = openVms();
     open.forEach(VmMemory::audit);
     HostReclaim on = reclaim;
     if (on != null) {
-      on.audit(open);
+      on.audit(open.stream().flatMap(vm -> vm.reclaim().stream()).toList());
     }
   }
 
   /** How the free frames lie. */
-  public synchronized FreeBlocks freeBlocks() {
-    long[] blocks = new long[BuddyAllocator.MAX_ORDER + 1];
-    for (int order = 0; order < blocks.length; order++) {
-      blocks[order] = frames.blocks(order);
-    }
-    return new FreeBlocks(frames.freeFrames(), blocks);
+  public FreeBlocks freeBlocks() {
+    return frames.freeBlocks();
   }
 
   /** What was done to make free blocks of 2 MiB. */
-  public synchronized CompactionCounters compactions() {
-    return compaction.counters();
-  }
-
-  /** Whether so many frames can be taken without making memory short. */
-  boolean hasRoomFor(long count) {
-    HostReclaim on = reclaim;
-    return on == null || freeFrames - count >= on.options().highFrames();
+  public CompactionCounters compactions() {
+    return frames.compactions();
   }
 
   /** Has the VMs move pages, when they next stand still, so that a block of 2 MiB becomes free. */
   void compact() {
     Map<Integer, VmMemory> movable = new HashMap<>();
     openVms().stream().filter(VmMemory::isMovable).forEach(vm -> movable.put(vm.vmId(), vm));
-    HostReclaim on = reclaim;
-    synchronized (this) {
-      int before = compaction.rounds();
-      compaction.start(movable::containsKey, on == null ? 0 : on.options().highFrames());
-      freeFrames = frames.freeFrames();
-      if (compaction.rounds() == before) {
-        return;
-      }
-    }
-    movable.values().forEach(VmMemory::askForHousekeeping);
-  }
-
-  /** Grows whenever {@link #compact} found something for VMs to move. */
-  synchronized int compactionRounds() {
-    return compaction.rounds();
-  }
-
-  /** The blocks of 2 MiB that pages have to leave, by number. */
-  synchronized BitSet blocksToEmpty() {
-    return compaction.emptying();
-  }
-
-  synchronized void countCompacted(long pages) {
-    compaction.countMoved(pages);
-  }
-
-  private void requireOpen() {
-    if (closed) {
-      throw new IllegalStateException("machine memory is closed");
+    if (frames.compact(movable::containsKey)) {
+      movable.values().forEach(VmMemory::askForHousekeeping);
     }
   }
 
@@ -395,11 +196,18 @@ public final class HostMemory implements AutoCloseable {
     openVms().forEach(VmMemory::close);
     HostReclaim on = reclaim;
     if (on != null) {
-      on.close();
+      closeSwap(on);
     }
-    synchronized (this) {
-      closed = true;
-      arena.close();
+    frames.close();
+  }
+
+  private static void closeSwap(HostReclaim on) {
+    if (on.options().swap().isPresent()) {
+      try {
+        on.options().swap().get().close();
+      } catch (IOException e) {
+        throw new HostMemoryException("closing the swap file failed", e);
+      }
     }
   }
 

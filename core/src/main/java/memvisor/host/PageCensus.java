@@ -3,6 +3,14 @@ package memvisor.host;
 import java.util.Collections;
 import java.util.EnumMap;
 import java.util.Map;
+import java.util.Optional;
+import memvisor.host.frames.TransitionReason;
+import memvisor.host.page.GuestFrames;
+import memvisor.host.page.PageEntry;
+import memvisor.host.page.PageRecord;
+import memvisor.host.page.PageState;
+import memvisor.host.page.VmPages;
+import memvisor.host.reclaim.VmReclaim;
 import memvisor.memory.Backing;
 
 /**
@@ -30,7 +38,8 @@ public record PageCensus(
   }
 
   /** Counts; the VM's lock is held. */
-  static PageCensus of(VmMemory vm, HostMemory host, GuestFrames frames) {
+  static PageCensus of(VmPages vm, Optional<VmReclaim> reclaim) {
+    GuestFrames frames = vm.frames();
     Map<PageState, Long> pages = new EnumMap<>(PageState.class);
     long[] counts = frames.countsByState();
     for (PageState state : PageState.values()) {
@@ -42,10 +51,8 @@ public record PageCensus(
     frames.forEach(
         (region, gfn, entry) -> {
           switch (PageEntry.state(entry)) {
-            case SHARED -> shared[0] += 1.0 / host.references(Backing.hpa(entry));
-            case COMPRESSED ->
-                compressed[0] +=
-                    host.reclaim().orElseThrow().pool().lengthBytes(PageEntry.handle(entry));
+            case SHARED -> shared[0] += 1.0 / vm.host().references(Backing.hpa(entry));
+            case COMPRESSED -> compressed[0] += reclaim.orElseThrow().pooledBytes(entry);
             case UNTOUCHED, RESIDENT, ZERO, BALLOONED, SAME_FILLED, SWAPPED -> {}
           }
           latest.see(vm, region, gfn);
@@ -58,24 +65,21 @@ public record PageCensus(
     private final long[] nanos = new long[TransitionReason.values().length];
     private final long[] gfns = new long[TransitionReason.values().length];
 
-    void see(VmMemory vm, int region, long gfn) {
-      vm.reclaim()
-          .ifPresent(
-              on -> {
-                int reason = on.history().reason(region, gfn).ordinal();
-                long time = on.history().timeNanos(region, gfn);
-                if (time > nanos[reason]) {
-                  nanos[reason] = time;
-                  gfns[reason] = gfn;
-                }
-              });
+    void see(VmPages vm, int region, long gfn) {
+      int reason = vm.reason(region, gfn).ordinal();
+      long time = vm.changedNanos(region, gfn);
+      if (time > nanos[reason]) {
+        nanos[reason] = time;
+        gfns[reason] = gfn;
+      }
     }
 
-    Map<TransitionReason, PageRecord> records(VmMemory vm) {
+    Map<TransitionReason, PageRecord> records(VmPages vm) {
       Map<TransitionReason, PageRecord> records = new EnumMap<>(TransitionReason.class);
       for (TransitionReason reason : TransitionReason.values()) {
         if (nanos[reason.ordinal()] > 0) {
-          records.put(reason, vm.describe(gfns[reason.ordinal()]));
+          long gfn = gfns[reason.ordinal()];
+          records.put(reason, vm.describe(vm.frames().region(gfn), gfn));
         }
       }
       return records;

@@ -1,5 +1,6 @@
 package memvisor.host;
 
+import memvisor.host.frames.Ledger;
 /**
  * How long whoever needs a frame waits while none is free.
  *
@@ -53,7 +54,7 @@ public final class Starvation {
 
   private long framesElsewhere() {
     Ledger ledger = host.ledger();
-    return ledger.frameCount() - host.freeFrames() - ledger.usage(vmId).total();
+    return ledger.frameCount() - (host.freeBytes() >>> 12) - ledger.usage(vmId).total();
   }
 
   /**

@@ -2,15 +2,17 @@ package memvisor.host;
 
 import java.util.HashSet;
 import java.util.Set;
+import memvisor.host.frames.MachineFrames;
+import memvisor.host.frames.TransitionReason;
 import memvisor.memory.FrameRole;
 
 /** The frames of the tables that the technique of one VM derived; its lock is held. */
 final class TableFrames {
-  private final HostMemory host;
+  private final MachineFrames host;
   private final int vmId;
   private final Set<Long> tables = new HashSet<>();
 
-  TableFrames(HostMemory host, int vmId) {
+  TableFrames(MachineFrames host, int vmId) {
     this.host = host;
     this.vmId = vmId;
   }

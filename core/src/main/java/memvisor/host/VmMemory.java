@@ -3,12 +3,33 @@ package memvisor.host;
 import java.util.Arrays;
 import java.util.Map;
 import java.util.Optional;
-import java.util.OptionalLong;
 import java.util.function.LongConsumer;
 import java.util.function.LongSupplier;
 import java.util.function.Supplier;
 import java.util.function.ToLongFunction;
+import memvisor.host.frames.FrameCounts;
+import memvisor.host.frames.MachineFrames;
+import memvisor.host.frames.TransitionCost;
+import memvisor.host.frames.TransitionReason;
+import memvisor.host.page.FramePlacer;
+import memvisor.host.page.GuestFrames;
+import memvisor.host.page.LargePageCounters;
+import memvisor.host.page.LargePages;
+import memvisor.host.page.MoveGate;
+import memvisor.host.page.PageEntry;
+import memvisor.host.page.PageMover;
+import memvisor.host.page.PageRecord;
+import memvisor.host.page.PageState;
+import memvisor.host.page.Placement;
+import memvisor.host.page.Standstill;
+import memvisor.host.page.VmPages;
 import memvisor.host.policy.Pressure;
+import memvisor.host.policy.VmTerms;
+import memvisor.host.reclaim.BalloonControl;
+import memvisor.host.reclaim.HostReclaim;
+import memvisor.host.reclaim.ManagedVm;
+import memvisor.host.reclaim.Overcommit;
+import memvisor.host.reclaim.VmReclaim;
 import memvisor.memory.Backing;
 import memvisor.memory.BalloonPort;
 import memvisor.memory.DerivedMappings;
@@ -33,61 +54,41 @@ import org.jspecify.annotations.Nullable;
 public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
   private static final long PAGE_BYTES = 4096;
 
-  private static final DerivedMappings NOTHING_DERIVED =
-      new DerivedMappings() {
-        @Override
-        public void invalidate(long firstGfn, long count) {}
-
-        @Override
-        public void writeProtect(long firstGfn, long count) {}
-      };
-
   private final HostMemory host;
-  private final int vmId;
-  private final GuestMemoryMap map;
+  private final VmPages pages;
   private final FramePlacer placer;
   private final GuestFrames frames;
-  private final Standstill standstill = new Standstill();
-  private final DirtyTracking dirty;
+  private final Standstill standstill;
   private final LargePages large;
   private final TableFrames tables;
   private final PageMover mover;
   private final DeviceAccess access;
   private final @Nullable VmReclaim reclaim;
   private final GuestBalloon balloon;
-  private volatile DerivedMappings derived = NOTHING_DERIVED;
-  private volatile Runnable pressureListener = () -> {};
-  private volatile @Nullable String failure;
-  private volatile boolean starved;
   private volatile @Nullable BalloonControl balloonControl;
-  private volatile String trustDomain;
   private volatile boolean keepsHouse;
   private boolean closed;
 
-  VmMemory(HostMemory host, int vmId, GuestMemoryMap map, Placement placement) {
+  VmMemory(
+      HostMemory host, MachineFrames machine, int vmId, GuestMemoryMap map, Placement placement) {
     this.host = host;
-    this.vmId = vmId;
-    this.map = map;
-    frames = new GuestFrames(map);
-    dirty = new DirtyTracking(this, frames, standstill);
-    tables = new TableFrames(host, vmId);
-    placer = new FramePlacer(host, vmId, map, frames, placement);
-    large = new LargePages(this, host, frames, placer);
-    mover = new PageMover(this, host, frames, placer);
-    trustDomain = ownTrustDomain();
-    reclaim =
-        placement == Placement.CONTIGUOUS
-            ? null
-            : host.reclaim()
-                .map(shared -> new VmReclaim(this, host, shared, frames, placer))
-                .orElse(null);
+    Optional<HostReclaim> shared =
+        placement == Placement.CONTIGUOUS ? Optional.empty() : host.reclaim();
+    pages = new VmPages(machine, vmId, map, shared.isPresent());
+    frames = pages.frames();
+    standstill = pages.standstill();
+    tables = new TableFrames(machine, vmId);
+    placer = new FramePlacer(pages, placement);
+    large = new LargePages(pages, placer, host::compact);
+    mover = new PageMover(pages, placer);
+    reclaim = shared.map(on -> new VmReclaim(pages, on, placer)).orElse(null);
     access = new DeviceAccess(this, host, new GuestBytes(this, frames), standstill, reclaim);
-    balloon = new GuestBalloon(this, host, frames, reclaim);
+    balloon = new GuestBalloon(this, pages, reclaim);
   }
 
   /** The number by which the ledger knows this VM: 1 and up. */
   public int vmId() {
-    return vmId;
+    return pages.vmId();
   }
 
   /** By which the guest gives pages back. */
@@ -97,7 +98,7 @@ public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
 
   /** Frames this VM owns, by role. */
   public FrameCounts usage() {
-    return host.ledger().usage(vmId);
+    return host.ledger().usage(vmId());
   }
 
   @Override
@@ -107,7 +108,7 @@ public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
 
   @Override
   public GuestMemoryMap map() {
-    return map;
+    return pages.map();
   }
 
   @Override
@@ -117,7 +118,7 @@ public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
 
   @Override
   public void setDerivedMappings(DerivedMappings derived) {
-    this.derived = derived;
+    pages.setDerived(derived);
   }
 
   /** Registers who hears of writes that no vCPU made. */
@@ -137,7 +138,7 @@ public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
 
   /** Registers who brings this VM to a block boundary, and {@link #housekeep} there, soon. */
   public void setPressureListener(Runnable listener) {
-    this.pressureListener = listener;
+    pages.setPressureListener(listener);
   }
 
   /**
@@ -147,20 +148,13 @@ public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
    *
    * @throws IllegalStateException if it shares pages already
    */
-  public synchronized void joinTrustDomain(String name) {
-    if (pages(PageState.SHARED) > 0) {
-      throw new IllegalStateException("vm %d shares pages already".formatted(vmId));
-    }
-    trustDomain = name;
-  }
-
-  String trustDomain() {
-    return trustDomain;
+  public void joinTrustDomain(String name) {
+    pages.joinTrustDomain(name);
   }
 
   /** The domain of this VM alone. */
   String ownTrustDomain() {
-    return "vm " + vmId;
+    return pages.ownTrustDomain();
   }
 
   /**
@@ -169,52 +163,27 @@ public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
    * find it; that of a VM in a domain of its own, until the VM is closed. Thread-safe.
    */
   public <T> T common(Class<T> kind, Supplier<T> maker) {
-    return host.common(trustDomain(), kind, maker);
-  }
-
-  DerivedMappings derived() {
-    return derived;
+    return host.common(pages.trustDomain(), kind, maker);
   }
 
   /** Why this VM cannot go on, once a page of it could not be provided. */
   public Optional<String> failure() {
-    return Optional.ofNullable(failure);
-  }
-
-  /** Records why a page cannot be provided; 0, the entry of no page. */
-  synchronized long fail(String reason) {
-    if (failure == null || starved) {
-      failure = reason;
-      starved = false;
-    }
-    return 0;
-  }
-
-  /** Records that there was no frame, which may be different later; 0, the entry of no page. */
-  synchronized long starve(String reason) {
-    if (failure == null) {
-      failure = reason;
-      starved = true;
-    }
-    return 0;
+    return pages.failure();
   }
 
   /** Whether {@link #failure} is only that no frame was free. */
   public boolean isStarved() {
-    return starved;
+    return pages.isStarved();
   }
 
   /** Forgets that no frame was free, for another try. */
-  public synchronized void forgetStarvation() {
-    if (starved) {
-      starved = false;
-      failure = null;
-    }
+  public void forgetStarvation() {
+    pages.forgetStarvation();
   }
 
   /** Number of guest pages in a state. */
   public long pages(PageState state) {
-    return frames.countsByState()[state.ordinal()];
+    return pages.count(state);
   }
 
   /**
@@ -222,11 +191,7 @@ public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
    * clock; 0 where nobody counted yet.
    */
   public long workingSetPages() {
-    return workingSet().orElse(0);
-  }
-
-  OptionalLong workingSet() {
-    return reclaim == null ? OptionalLong.empty() : reclaim.workingSetPages();
+    return reclaim == null ? 0 : reclaim.workingSetPages().orElse(0);
   }
 
   /**
@@ -248,8 +213,18 @@ public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
     balloonControl = control;
   }
 
-  Optional<BalloonControl> balloonControl() {
-    return Optional.ofNullable(balloonControl);
+  /** Has the host's policy, if there is one, manage this VM by these terms from here on. */
+  public void manage(VmTerms terms) {
+    policy()
+        .ifPresent(
+            on ->
+                on.manage(
+                    new ManagedVm(vmId(), reclaim(), () -> Optional.ofNullable(balloonControl)),
+                    terms));
+  }
+
+  private Optional<Overcommit> policy() {
+    return host.reclaim().flatMap(HostReclaim::overcommit);
   }
 
   /** What takes memory back from this VM, if anything does. */
@@ -259,7 +234,7 @@ public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
 
   /** How often pages changed their state for which reason, and what it took. */
   public Map<TransitionReason, TransitionCost> transitionCosts() {
-    return reclaim == null ? Map.of() : reclaim.costs();
+    return pages.costs();
   }
 
   /**
@@ -267,31 +242,24 @@ public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
    *
    * @throws GuestAddressException if there is no such page
    */
-  public synchronized PageRecord describe(long gfn) {
+  public PageRecord describe(long gfn) {
     int region = frames.region(gfn);
     if (region < 0) {
       throw new GuestAddressException(gfn << 12, PAGE_BYTES);
     }
-    long entry = frames.get(region, gfn);
-    OptionalLong hfn =
-        Backing.isPresent(entry)
-            ? OptionalLong.of(Backing.hpa(entry) >>> 12)
-            : OptionalLong.empty();
-    TransitionReason reason =
-        reclaim == null ? TransitionReason.INITIAL : reclaim.history().reason(region, gfn);
-    long time = reclaim == null ? 0 : reclaim.history().timeNanos(region, gfn);
-    return new PageRecord(gfn, PageEntry.state(entry), hfn, reason, time);
+    return pages.describe(region, gfn);
   }
 
   /** Counts all pages; takes a millisecond or so per GiB of guest memory. */
-  public synchronized PageCensus census() {
-    return PageCensus.of(this, host, frames);
+  public PageCensus census() {
+    synchronized (pages) {
+      return PageCensus.of(pages, reclaim());
+    }
   }
 
   /** Bytes of the Java heap that the bookkeeping for this VM's pages takes. */
   public long mapBytes() {
-    long pages = map.sizeBytes() / PAGE_BYTES;
-    return pages * (Long.BYTES + (reclaim == null ? 0 : VmReclaim.BYTES_PER_PAGE));
+    return pages.heapBytes() + (reclaim == null ? 0 : reclaim.heapBytes());
   }
 
   /**
@@ -323,7 +291,7 @@ public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
 
   /** Has {@link #housekeep} called soon. */
   void askForHousekeeping() {
-    pressureListener.run();
+    pages.tellPressure();
   }
 
   /** The large pages of a VM with {@link Placement#HUGE}. */
@@ -363,7 +331,8 @@ public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
       throw new IllegalStateException(
           "memory of vm %d cannot be reclaimed: %s"
               .formatted(
-                  vmId, slice().isPresent() ? "a partition is static" : "reclaim is not enabled"));
+                  vmId(),
+                  slice().isPresent() ? "a partition is static" : "reclaim is not enabled"));
     }
     long[] result = new long[1];
     standstill.whileStill(
@@ -374,27 +343,16 @@ public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
     return result[0];
   }
 
-  /** Hands each use of a shared frame by this VM to {@code action}, as an entry. */
-  synchronized void forEachSharedUse(LongConsumer action) {
-    frames.forEach(
-        (region, gfn, entry) -> {
-          if (PageEntry.isShared(entry)) {
-            action.accept(entry);
-          }
-        });
-    if (reclaim != null) {
-      reclaim.forEachLeft(action);
-    }
-  }
-
   /** Proves that the states of the pages add up, and agree with the ledger's frames. */
-  synchronized void audit() {
-    frames.audit();
-    long ledger = usage().count(FrameRole.GUEST_PAGE);
-    if (pages(PageState.RESIDENT) != ledger) {
-      throw new IllegalStateException(
-          "vm %d: residentPages=%d guestFrames=%d"
-              .formatted(vmId, pages(PageState.RESIDENT), ledger));
+  void audit() {
+    synchronized (pages) {
+      frames.audit();
+      long ledger = usage().count(FrameRole.GUEST_PAGE);
+      if (pages(PageState.RESIDENT) != ledger) {
+        throw new IllegalStateException(
+            "vm %d: residentPages=%d guestFrames=%d"
+                .formatted(vmId(), pages(PageState.RESIDENT), ledger));
+      }
     }
   }
 
@@ -416,21 +374,16 @@ public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
       tellIfLow();
     }
     if (!write) {
-      return withPermission(region, gfn, entry);
+      return pages.withPermission(region, gfn, entry);
     }
-    dirty.mark(gfn);
+    pages.dirty().mark(gfn);
     return entry | Backing.WRITABLE;
   }
 
   private void tellIfLow() {
-    if (reclaim != null && reclaim.shared().isLow()) {
-      tellPressure();
+    if (reclaim != null && reclaim.isLow()) {
+      pages.tellPressure();
     }
-  }
-
-  /** Asks for {@link #housekeep} soon. */
-  void tellPressure() {
-    pressureListener.run();
   }
 
   /** Copies part of a page that has no frame, wherever its contents are. */
@@ -449,35 +402,15 @@ public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
       return Backing.NOT_MEMORY;
     }
     long entry = frames.get(region, gfn);
-    return Backing.isPresent(entry) ? withPermission(region, gfn, entry) : Backing.NO_FRAME;
+    return Backing.isPresent(entry) ? pages.withPermission(region, gfn, entry) : Backing.NO_FRAME;
   }
 
-  /** Whether writes to a page need not be noticed by a dirty log. */
-  boolean mayWriteUnseen(long gfn) {
-    return dirty.mayWriteUnseen(gfn);
-  }
-
-  /** Publishes a page's new entry, and why it has it; the lock is held. */
-  void publish(int region, long gfn, long entry, TransitionReason why, long startedNanos) {
-    if (reclaim == null) {
-      frames.set(region, gfn, entry);
-    } else {
-      reclaim.set(region, gfn, entry, why, startedNanos);
+  private long populate(int region, long gfn) {
+    synchronized (pages) {
+      requireOpen();
+      long entry = frames.get(region, gfn);
+      return Backing.isPresent(entry) ? entry : placer.populate(region, gfn);
     }
-  }
-
-  /** What a technique may know of an entry: the frame, and whether it may be written unseen. */
-  long withPermission(int region, long gfn, long entry) {
-    boolean writable =
-        !frames.isReadOnly(region) && !PageEntry.isShared(entry) && dirty.mayWriteUnseen(gfn);
-    long backing = PageEntry.backing(entry);
-    return writable ? backing | Backing.WRITABLE : backing;
-  }
-
-  private synchronized long populate(int region, long gfn) {
-    requireOpen();
-    long entry = frames.get(region, gfn);
-    return Backing.isPresent(entry) ? entry : placer.populate(region, gfn);
   }
 
   @Override
@@ -486,19 +419,24 @@ public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
   }
 
   @Override
-  public synchronized long allocateTable(FrameRole role) {
-    requireOpen();
-    long hpa = tables.allocate(role);
-    if (hpa < 0 && reclaim != null) {
-      starve(reclaim.shared().exhausted());
+  public long allocateTable(FrameRole role) {
+    long hpa;
+    synchronized (pages) {
+      requireOpen();
+      hpa = tables.allocate(role);
+      if (hpa < 0 && reclaim != null) {
+        pages.starve(reclaim.exhaustion());
+      }
     }
     tellIfLow();
     return hpa;
   }
 
   @Override
-  public synchronized void freeTable(long hpa) {
-    tables.free(hpa);
+  public void freeTable(long hpa) {
+    synchronized (pages) {
+      tables.free(hpa);
+    }
   }
 
   /**
@@ -522,12 +460,12 @@ public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
 
   /** Starts to record written pages: from here on every page is clean and write-protected. */
   public void startDirtyLog() {
-    dirty.start();
+    pages.dirty().start();
   }
 
   /** Stops recording; pages become writable again as they are next asked for. */
   public void stopDirtyLog() {
-    dirty.stop();
+    pages.dirty().stop();
     if (placer.isHuge()) {
       // What was mapped in small pages for the log's sake comes back large.
       standstill.whileStill(
@@ -535,7 +473,7 @@ public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
               frames.forEachRam(
                   0,
                   Long.MAX_VALUE,
-                  (region, first, end) -> derived.invalidate(first, end - first)));
+                  (region, first, end) -> pages.derived().invalidate(first, end - first)));
     }
   }
 
@@ -546,7 +484,7 @@ public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
    * @throws IllegalStateException if no log is running
    */
   public void collectDirty(LongConsumer action) {
-    dirty.collect(action);
+    pages.dirty().collect(action);
   }
 
   /**
@@ -556,11 +494,11 @@ public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
     long[] result = new long[1];
     standstill.whileStill(
         () -> {
-          derived.invalidate(firstGfn, count);
+          pages.derived().invalidate(firstGfn, count);
           for (long gfn = firstGfn; gfn < firstGfn + count; gfn++) {
-            dirty.mark(gfn);
+            pages.dirty().mark(gfn);
           }
-          synchronized (this) {
+          synchronized (pages) {
             result[0] = action.getAsLong();
           }
         });
@@ -600,14 +538,19 @@ public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
     standstill.still(this::closeStopped);
   }
 
-  private synchronized void closeStopped() {
-    if (closed) {
-      return;
+  private void closeStopped() {
+    synchronized (pages) {
+      if (!closed) {
+        closed = true;
+        giveBackAll();
+      }
     }
-    closed = true;
+  }
+
+  private void giveBackAll() {
     for (int region = 0; region < frames.regionCount(); region++) {
       long first = frames.firstGfn(region);
-      derived.invalidate(first, frames.endGfn(region) - first);
+      pages.derived().invalidate(first, frames.endGfn(region) - first);
     }
     // What the invalidation had techniques free is gone from the set by now; the rest is theirs.
     tables.close();
@@ -618,19 +561,19 @@ public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
       frames.drain(entry -> reclaim.release(entry, TransitionReason.VM_CLOSED));
     }
     placer.close();
-    host.reclaim().flatMap(HostReclaim::overcommit).ifPresent(policy -> policy.forget(this));
+    policy().ifPresent(on -> on.forget(vmId()));
     host.unregister(this);
   }
 
   private void freeFrame(long entry) {
     if (Backing.isPresent(entry)) {
-      host.free(Backing.hpa(entry), vmId, TransitionReason.VM_CLOSED);
+      pages.host().free(Backing.hpa(entry), vmId(), TransitionReason.VM_CLOSED);
     }
   }
 
   private void requireOpen() {
     if (closed) {
-      throw new IllegalStateException("vm %d is closed".formatted(vmId));
+      throw new IllegalStateException("vm %d is closed".formatted(vmId()));
     }
   }
 }

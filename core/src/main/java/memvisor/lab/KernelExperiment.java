@@ -70,7 +70,7 @@ public final class KernelExperiment {
    * Runs the kernel under one technique.
    *
    * @throws memvisor.boot.BootException if the kernel is damaged or does not fit
-   * @throws memvisor.host.HostMemoryException if there is not enough memory for the guest
+   * @throws memvisor.host.frames.HostMemoryException if there is not enough memory for the guest
    */
   public RunResult run(TechniqueKind technique, Observer observer) {
     long memoryBytes = guest.memoryBytes();

@@ -3,6 +3,7 @@ package memvisor.host;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.function.LongConsumer;
+import memvisor.host.frames.HostMemoryException;
 import memvisor.memory.Backing;
 import memvisor.memory.DerivedMappings;
 import memvisor.memory.Hva;

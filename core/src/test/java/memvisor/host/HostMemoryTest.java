@@ -9,6 +9,9 @@ import java.util.List;
 import java.util.Map;
 import java.util.SplittableRandom;
 import java.util.stream.IntStream;
+import memvisor.host.frames.HostMemoryException;
+import memvisor.host.frames.HostMemoryOptions;
+import memvisor.host.page.Placement;
 import memvisor.memory.Backing;
 import memvisor.memory.FrameRole;
 import memvisor.memory.GuestMemoryMap;
@@ -282,7 +285,7 @@ class HostMemoryTest {
   }
 
   @Test
-  void aFrameMayOnlyBeFreedByItsOwnerAndOnce() {
+  void aTableMayOnlyBeFreedByItsOwnerAndOnce() {
     try (HostMemory host = HostMemory.create(64 * FRAME)) {
       VmMemory one = host.createVm(ramOf(8), Placement.SCATTERED);
       VmMemory two = host.createVm(ramOf(8), Placement.SCATTERED);
@@ -290,29 +293,9 @@ class HostMemoryTest {
       assertThatThrownBy(() -> two.freeTable(table))
           .isInstanceOf(IllegalStateException.class)
           .hasMessageContaining("vm 2");
-      assertThatThrownBy(() -> host.free(table, two.vmId(), TransitionReason.FREED))
-          .isInstanceOf(IllegalStateException.class)
-          .hasMessageContaining("another owner");
       one.freeTable(table);
       assertThatThrownBy(() -> one.freeTable(table)).isInstanceOf(IllegalStateException.class);
-      assertThatThrownBy(() -> host.free(table, one.vmId(), TransitionReason.FREED))
-          .isInstanceOf(IllegalStateException.class)
-          .hasMessageContaining("released a free frame");
       host.audit();
     }
-  }
-
-  @Test
-  void aSharedFrameIsFreeOnlyAfterItsLastReference() {
-    Ledger ledger = new Ledger(4, () -> 17);
-    ledger.assign(2, 1, 9, FrameRole.GUEST_PAGE, TransitionReason.POPULATED);
-    ledger.retain(2);
-    assertThat(ledger.release(2, 9, TransitionReason.FREED)).isFalse();
-    assertThat(ledger.describe(2))
-        .isEqualTo(new FrameRecord(2, 9, FrameRole.GUEST_PAGE, 1, TransitionReason.POPULATED, 17));
-    assertThat(ledger.release(2, 9, TransitionReason.FREED)).isTrue();
-    assertThat(ledger.describe(2).role()).isEqualTo(FrameRole.FREE);
-    assertThat(ledger.usage(9).total()).isZero();
-    ledger.audit();
   }
 }

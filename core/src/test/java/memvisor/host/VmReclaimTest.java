@@ -5,6 +5,12 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.util.SplittableRandom;
 import memvisor.host.dedup.DedupOptions;
+import memvisor.host.frames.HostMemoryException;
+import memvisor.host.frames.HostMemoryOptions;
+import memvisor.host.frames.TransitionReason;
+import memvisor.host.page.PageState;
+import memvisor.host.page.Placement;
+import memvisor.host.reclaim.ReclaimOptions;
 import memvisor.host.swap.SwapFile;
 import memvisor.memory.FrameRole;
 import memvisor.memory.GuestMemoryMap;

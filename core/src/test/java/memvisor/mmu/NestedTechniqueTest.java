@@ -5,7 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import memvisor.address.Access;
 import memvisor.address.PageSize;
-import memvisor.host.Placement;
+import memvisor.host.page.Placement;
 import memvisor.memory.FrameRole;
 import memvisor.tlb.TranslationResult;
 import org.junit.jupiter.api.Test;

@@ -5,7 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.util.List;
 import java.util.function.Function;
 import memvisor.address.Access;
-import memvisor.host.Placement;
+import memvisor.host.page.Placement;
 import memvisor.memory.Backing;
 import memvisor.memory.VmBacking;
 import memvisor.paging.PagingState;

@@ -9,7 +9,7 @@ import java.util.function.Function;
 import java.util.stream.Stream;
 import memvisor.address.Access;
 import memvisor.address.PageSize;
-import memvisor.host.Placement;
+import memvisor.host.page.Placement;
 import memvisor.memory.VmBacking;
 import memvisor.paging.PagingState;
 import memvisor.tlb.TlbConfiguration;

@@ -13,7 +13,7 @@ import memvisor.app.cli.report.Findings;
 import memvisor.app.cli.run.KernelPayload;
 import memvisor.boot.BootException;
 import memvisor.boot.BootRequest;
-import memvisor.host.HostMemoryException;
+import memvisor.host.frames.HostMemoryException;
 import memvisor.lab.Experiment;
 import memvisor.lab.KernelExperiment;
 import memvisor.lab.LabHardware;

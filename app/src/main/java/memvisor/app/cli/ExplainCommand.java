@@ -8,7 +8,7 @@ import memvisor.app.cli.monitor.MonitorPrompt;
 import memvisor.boot.BootException;
 import memvisor.boot.BootRequest;
 import memvisor.host.HostMemory;
-import memvisor.host.HostMemoryException;
+import memvisor.host.frames.HostMemoryException;
 import memvisor.lab.Workload;
 import memvisor.lab.guest.BuiltinGuest;
 import memvisor.machine.ClockMode;

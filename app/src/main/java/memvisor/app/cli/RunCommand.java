@@ -13,7 +13,7 @@ import memvisor.app.cli.run.HostSetup;
 import memvisor.boot.BootException;
 import memvisor.boot.BootRequest;
 import memvisor.cpu.jit.JitCounters;
-import memvisor.host.HostMemoryException;
+import memvisor.host.frames.HostMemoryException;
 import memvisor.lab.Workload;
 import memvisor.lab.guest.BuiltinGuest;
 import memvisor.machine.ClockMode;

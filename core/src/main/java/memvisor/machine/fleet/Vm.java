@@ -7,7 +7,6 @@ import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.locks.Lock;
 import java.util.function.Function;
-import memvisor.host.Overcommit;
 import memvisor.host.policy.VmTerms;
 import memvisor.machine.MachineEndedException;
 import memvisor.machine.pc.PcMachine;
@@ -182,9 +181,8 @@ public final class Vm {
       throw new VmException(
           "%s has no balloon: give it one with balloon: true in the host's file".formatted(name()));
     }
-    Optional<Overcommit> policy = host.policy();
-    if (policy.isPresent()) {
-      policy.get().manage(on.memory(), terms);
+    if (host.policy().isPresent()) {
+      on.memory().manage(terms);
     } else {
       on.balloon().get().setTargetPages(terms.promisedPages() - terms.limitPages());
     }

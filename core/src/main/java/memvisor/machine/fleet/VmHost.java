@@ -9,11 +9,11 @@ import java.util.concurrent.locks.ReentrantReadWriteLock;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
 import memvisor.host.HostMemory;
-import memvisor.host.HostReclaim;
-import memvisor.host.Ledger;
-import memvisor.host.Overcommit;
+import memvisor.host.frames.Ledger;
 import memvisor.host.policy.Admission;
 import memvisor.host.policy.VmTerms;
+import memvisor.host.reclaim.HostReclaim;
+import memvisor.host.reclaim.Overcommit;
 import memvisor.machine.pc.PcMachine;
 
 /**
@@ -166,7 +166,7 @@ public final class VmHost implements AutoCloseable {
         throw new VmException(refused.reason());
       }
       PcMachine machine = builder.get();
-      policy.ifPresent(on -> on.manage(machine.memory(), terms));
+      machine.memory().manage(terms);
       return machine;
     }
   }

@@ -6,7 +6,7 @@ import java.util.Optional;
 import java.util.concurrent.locks.Lock;
 import memvisor.boot.BootException;
 import memvisor.host.FrameWait;
-import memvisor.host.HostMemoryException;
+import memvisor.host.frames.HostMemoryException;
 import memvisor.machine.ClockMode;
 import memvisor.machine.ConsoleLines;
 import memvisor.machine.RunOutcome;

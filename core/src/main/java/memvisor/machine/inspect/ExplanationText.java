@@ -2,10 +2,10 @@ package memvisor.machine.inspect;
 
 import java.util.List;
 import java.util.Optional;
-import memvisor.host.FrameRecord;
-import memvisor.host.Ledger;
-import memvisor.host.PageRecord;
-import memvisor.host.PageState;
+import memvisor.host.frames.FrameRecord;
+import memvisor.host.frames.Ledger;
+import memvisor.host.page.PageRecord;
+import memvisor.host.page.PageState;
 import memvisor.machine.TechniqueKind;
 import memvisor.mmu.DerivedEntry;
 import memvisor.paging.EntryDescription;

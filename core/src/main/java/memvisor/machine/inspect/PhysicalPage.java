@@ -5,8 +5,8 @@ import memvisor.address.GuestPhysicalAddress;
 import memvisor.address.HostPhysicalAddress;
 import memvisor.address.HostVirtualAddress;
 import memvisor.device.BusRange;
-import memvisor.host.FrameRecord;
-import memvisor.host.PageRecord;
+import memvisor.host.frames.FrameRecord;
+import memvisor.host.page.PageRecord;
 import memvisor.memory.MemoryRegion;
 
 /** What stands behind a guest-physical address. */

@@ -6,8 +6,8 @@ import memvisor.device.virtio.BalloonDevice;
 import memvisor.device.virtio.BalloonState;
 import memvisor.device.virtio.BalloonStatistics;
 import memvisor.device.virtio.VirtioMmio;
-import memvisor.host.BalloonControl;
 import memvisor.host.policy.BalloonSighting;
+import memvisor.host.reclaim.BalloonControl;
 import memvisor.memory.BalloonPort;
 
 /**

@@ -1,8 +1,8 @@
 package memvisor.machine.pc;
 
 import memvisor.address.PageSize;
-import memvisor.host.Placement;
 import memvisor.host.VmMemory;
+import memvisor.host.page.Placement;
 import memvisor.machine.ExitReason;
 import memvisor.machine.TechniqueKind;
 import memvisor.mmu.NestedOptions;

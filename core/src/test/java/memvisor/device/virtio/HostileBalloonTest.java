@@ -10,13 +10,10 @@ import java.util.concurrent.locks.LockSupport;
 import java.util.function.LongConsumer;
 import java.util.stream.LongStream;
 import java.util.stream.Stream;
-import memvisor.host.BalloonControl;
 import memvisor.host.HostMemory;
-import memvisor.host.HostReclaim;
-import memvisor.host.PageState;
-import memvisor.host.Placement;
-import memvisor.host.ReclaimOptions;
 import memvisor.host.VmMemory;
+import memvisor.host.page.PageState;
+import memvisor.host.page.Placement;
 import memvisor.host.policy.BalloonContract;
 import memvisor.host.policy.BalloonSighting;
 import memvisor.host.policy.Decision;
@@ -24,6 +21,9 @@ import memvisor.host.policy.Decision.Step;
 import memvisor.host.policy.MemoryState;
 import memvisor.host.policy.PolicyOptions;
 import memvisor.host.policy.VmTerms;
+import memvisor.host.reclaim.BalloonControl;
+import memvisor.host.reclaim.HostReclaim;
+import memvisor.host.reclaim.ReclaimOptions;
 import memvisor.memory.DerivedMappings;
 import memvisor.memory.GuestMemoryMap;
 import memvisor.memory.MemoryRegion;
@@ -65,11 +65,9 @@ final class HostileBalloonTest {
 
     Machine() {
       BalloonContract contract = new BalloonContract(16, 3_000_000_000L, 5, 16, 30_000_000_000L);
-      var policy =
-          reclaim.enablePolicy(PolicyOptions.DEFAULT.withTickNanos(1).withContract(contract));
-      policy.manage(liar, VmTerms.of("liar", 16 * MIB / PAGE));
-      policy.manage(
-          other, VmTerms.of("other", OTHER_PAGES).withFloorPages(OTHER_PAGES).withShares(2000));
+      reclaim.enablePolicy(PolicyOptions.DEFAULT.withTickNanos(1).withContract(contract));
+      liar.manage(VmTerms.of("liar", 16 * MIB / PAGE));
+      other.manage(VmTerms.of("other", OTHER_PAGES).withFloorPages(OTHER_PAGES).withShares(2000));
       liar.setBalloonControl(new Control());
       fill(liar, LIAR_PAGES);
       fill(other, OTHER_PAGES);

@@ -7,7 +7,7 @@ import java.util.stream.Stream;
 import memvisor.address.Access;
 import memvisor.address.GuestPhysicalAddress;
 import memvisor.address.GuestVirtualAddress;
-import memvisor.host.FrameCounts;
+import memvisor.host.frames.FrameCounts;
 import memvisor.machine.TechniqueKind;
 import memvisor.memory.FrameRole;
 import memvisor.paging.Reference;

@@ -1,8 +1,8 @@
 package memvisor.app.cli.host;
 
 import java.util.List;
-import memvisor.host.HostReclaim;
 import memvisor.host.policy.Decision;
+import memvisor.host.reclaim.HostReclaim;
 import memvisor.machine.fleet.VmHost;
 
 /** The latest decisions about memory, with the names of VMs. */

@@ -7,7 +7,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
 import memvisor.device.virtio.BalloonStatistics;
-import memvisor.host.TransitionReason;
+import memvisor.host.frames.TransitionReason;
 import memvisor.host.policy.SwapStorm;
 import memvisor.machine.ExitReason;
 import memvisor.machine.fleet.Vm;

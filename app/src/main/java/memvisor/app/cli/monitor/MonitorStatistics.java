@@ -1,7 +1,7 @@
 package memvisor.app.cli.monitor;
 
 import java.util.Map;
-import memvisor.host.FrameCounts;
+import memvisor.host.frames.FrameCounts;
 import memvisor.machine.ExitReason;
 import memvisor.machine.VirtualMachine;
 import memvisor.memory.FrameRole;

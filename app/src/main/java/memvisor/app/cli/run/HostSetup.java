@@ -2,7 +2,7 @@ package memvisor.app.cli.run;
 
 import java.util.Optional;
 import memvisor.host.HostMemory;
-import memvisor.host.ReclaimOptions;
+import memvisor.host.reclaim.ReclaimOptions;
 
 /**
  * The machine memory that a run uses.

@@ -3,10 +3,10 @@ package memvisor.app.cli.run;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import memvisor.host.HostMemory;
-import memvisor.host.HostReclaim;
-import memvisor.host.PageState;
 import memvisor.host.VmMemory;
+import memvisor.host.page.PageState;
 import memvisor.host.policy.Decision;
+import memvisor.host.reclaim.HostReclaim;
 import memvisor.memory.FrameRole;
 
 /** The ledger's sums as a tree for JSON: frames of the machine, pages of the guest, reclaim. */

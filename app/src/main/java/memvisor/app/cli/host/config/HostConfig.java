@@ -4,10 +4,10 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import memvisor.host.HostMemoryOptions;
-import memvisor.host.ReclaimOptions;
 import memvisor.host.dedup.DedupOptions;
+import memvisor.host.frames.HostMemoryOptions;
 import memvisor.host.policy.PolicyOptions;
+import memvisor.host.reclaim.ReclaimOptions;
 import memvisor.machine.fleet.VmSpec;
 
 /**

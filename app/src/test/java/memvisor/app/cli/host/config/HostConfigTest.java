@@ -12,7 +12,7 @@ import java.util.Optional;
 import java.util.SplittableRandom;
 import java.util.stream.Stream;
 import memvisor.app.cli.CommandFailure;
-import memvisor.host.ReclaimOptions;
+import memvisor.host.reclaim.ReclaimOptions;
 import memvisor.machine.TechniqueKind;
 import memvisor.machine.fleet.VmSpec;
 import memvisor.machine.pc.VirtioSpec;

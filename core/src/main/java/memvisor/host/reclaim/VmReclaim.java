@@ -1,0 +1,551 @@
+package memvisor.host.reclaim;
+
+import java.lang.foreign.Arena;
+import java.util.OptionalLong;
+import java.util.function.BooleanSupplier;
+import java.util.function.LongConsumer;
+import memvisor.host.compress.CompressedPool;
+import memvisor.host.compress.PageCodec;
+import memvisor.host.frames.HostMemoryException;
+import memvisor.host.frames.MachineFrames;
+import memvisor.host.frames.TransitionReason;
+import memvisor.host.page.FramePlacer;
+import memvisor.host.page.GuestFrames;
+import memvisor.host.page.PageEntry;
+import memvisor.host.page.PageState;
+import memvisor.host.page.VmPages;
+import memvisor.host.policy.Decision.Step;
+import memvisor.host.policy.PressureMeter;
+import memvisor.host.swap.SwapFailure;
+import memvisor.host.swap.SwapFile;
+import memvisor.memory.Backing;
+import memvisor.memory.Hva;
+import memvisor.memory.MachineMemory;
+
+/**
+ * The pages of one VM that are not plainly resident: how they come back when they are accessed, and
+ * how they are given up.
+ *
+ * <p>Its {@link DedupScanner} and {@link ColdPages} take pages away while the VM stands still.
+ * Entries change under the VM's lock.
+ */
+public final class VmReclaim {
+  /** Heap per guest page: the last hash, the age. */
+  private static final int BYTES_PER_PAGE = Integer.BYTES + 1;
+
+  private static final int PAGE_BYTES = 4096;
+
+  /** How often all pages are looked at for zeroes, on the VM's clock. */
+  private static final long ZERO_SCAN_NANOS = 2_000_000_000L;
+
+  private final VmPages vm;
+  private final MachineFrames host;
+  private final HostReclaim reclaim;
+  private final GuestFrames frames;
+  private final FramePlacer placer;
+  private final PageCodec codec = new PageCodec();
+  private final Arena arena = Arena.ofAuto();
+  private final long scratch = arena.allocate(PAGE_BYTES, 64).address();
+  private final DedupScanner scanner;
+  private final PageSwapper swapper;
+  private final PoolWriteback writeback;
+  private final PageAges ages;
+  private final ColdPages cold;
+  private final PolicyOrders orders;
+
+  /** Shared frames that this VM left while somebody might still have been reading them. */
+  private long[] left = new long[64];
+
+  private int leftCount;
+  private long nextScanNanos;
+  private long nextZeroScanNanos;
+  private volatile long floorPages;
+  private boolean harvested;
+  private long nextSampleNanos;
+  private boolean gaveUp;
+
+  /** A VM has one processor here: when it waits, all of it waits. */
+  private final PressureMeter pressure = new PressureMeter(1);
+
+  private volatile long refaults;
+  private volatile long vmNanos;
+
+  /** Whole pages that devices read from where reclaim had put them. The VM's lock. */
+  private long pagedTwice;
+
+  /**
+   * Takes pages of a VM by what {@code reclaim} shares, to bring them back to frames of {@code
+   * placer}.
+   */
+  public VmReclaim(VmPages vm, HostReclaim reclaim, FramePlacer placer) {
+    this.vm = vm;
+    host = vm.host();
+    this.reclaim = reclaim;
+    frames = vm.frames();
+    this.placer = placer;
+    scanner = new DedupScanner(this);
+    swapper = new PageSwapper(this);
+    writeback = new PoolWriteback(this, swapper);
+    ages = new PageAges(this);
+    cold = new ColdPages(this, ages);
+    orders = new PolicyOrders(this);
+  }
+
+  /** Bytes of the Java heap that the bookkeeping takes. */
+  public long heapBytes() {
+    return frames.pageCount() * BYTES_PER_PAGE;
+  }
+
+  /** Whether the machine is short of frames: the VM should give some back. */
+  public boolean isLow() {
+    return reclaim.isLow();
+  }
+
+  /** Why the machine has no frame. */
+  public String exhaustion() {
+    return reclaim.exhausted();
+  }
+
+  /** What a compressed page takes in the pool, in bytes. */
+  public int pooledBytes(long entry) {
+    return reclaim.pool().lengthBytes(PageEntry.handle(entry));
+  }
+
+  VmPages vm() {
+    return vm;
+  }
+
+  MachineFrames host() {
+    return host;
+  }
+
+  HostReclaim shared() {
+    return reclaim;
+  }
+
+  GuestFrames frames() {
+    return frames;
+  }
+
+  PageCodec codec() {
+    return codec;
+  }
+
+  MachineMemory machine() {
+    return host.machine();
+  }
+
+  /** Pages that were accessed lately; empty until known. */
+  public OptionalLong workingSetPages() {
+    return ages.workingSetPages();
+  }
+
+  /** Host frames that are never taken from this VM by force. */
+  void setFloorPages(long pages) {
+    floorPages = pages;
+  }
+
+  /** Host frames that may be taken by force now. */
+  long abovePages() {
+    return Math.max(0, host.ledger().usage(vm.vmId()).total() - floorPages);
+  }
+
+  /** Measures how long the VM waits for its memory. */
+  public PressureMeter pressure() {
+    return pressure;
+  }
+
+  /** The VM's clock when it last looked after its memory. */
+  public long vmNanos() {
+    return vmNanos;
+  }
+
+  /** Whole pages that devices read from where reclaim had put them. */
+  public long pagedTwice() {
+    synchronized (vm) {
+      return pagedTwice;
+    }
+  }
+
+  /** Pages that came back so far after they had been taken. */
+  long refaults() {
+    return refaults;
+  }
+
+  /**
+   * Brings a page to a frame, one of its own if it is to be written; its entry, or 0 if the VM
+   * failed.
+   */
+  public long fault(int region, long gfn, boolean write) {
+    boolean leaves = write && PageEntry.isShared(frames.get(region, gfn));
+    // Outside the lock: techniques have locks of their own, and ask for frames under them.
+    if (leaves) {
+      vm.derived().invalidate(gfn, 1);
+    }
+    boolean waits = PageEntry.isReclaimed(frames.get(region, gfn));
+    if (waits) {
+      pressure.began(host.ledger().nowNanos());
+    }
+    long entry;
+    synchronized (vm) {
+      entry = faultLocked(region, gfn, write);
+    }
+    if (waits) {
+      pressure.ended(host.ledger().nowNanos());
+    }
+    if (leaves) {
+      vm.derived().invalidate(gfn, 1);
+    }
+    return entry;
+  }
+
+  private long faultLocked(int region, long gfn, boolean write) {
+    long entry = frames.get(region, gfn);
+    long started = host.ledger().nowNanos();
+    return switch (PageEntry.state(entry)) {
+      case RESIDENT -> entry;
+      case UNTOUCHED, BALLOONED -> populate(region, gfn, write, started);
+      case ZERO, SHARED -> write ? unshare(region, gfn, entry, started) : entry;
+      case SAME_FILLED -> refill(region, gfn, entry, started);
+      case COMPRESSED -> decompress(region, gfn, entry, started);
+      case SWAPPED -> swapIn(region, gfn, entry, started);
+    };
+  }
+
+  private long populate(int region, long gfn, boolean write, long started) {
+    boolean zeroServes = !write && reclaim.options().dedup().useZeroPages() && placer.isScattered();
+    if (zeroServes) {
+      long hpa = reclaim.shared().joinZero();
+      if (hpa >= 0) {
+        return vm.publish(region, gfn, PageEntry.zero(hpa), TransitionReason.ZERO_READ, started);
+      }
+    }
+    long entry = placer.populate(region, gfn);
+    return entry != 0 ? entry : exhausted();
+  }
+
+  private long unshare(int region, long gfn, long entry, long started) {
+    long hpa = Backing.hpa(entry);
+    boolean zero = PageEntry.state(entry) == PageState.ZERO;
+    if (!zero && reclaim.shared().takeBack(vm.trustDomain(), hpa, vm.vmId())) {
+      return vm.publish(region, gfn, Backing.of(hpa, false), TransitionReason.UNSHARED, started);
+    }
+    long own = takeFrame(TransitionReason.UNSHARED);
+    if (own < 0) {
+      return exhausted();
+    }
+    if (!zero) {
+      Hva.copy(machine().hva(hpa), machine().hva(own), PAGE_BYTES);
+    }
+    if (leftCount == left.length) {
+      left = java.util.Arrays.copyOf(left, leftCount * 2);
+    }
+    left[leftCount++] = entry;
+    return vm.publish(region, gfn, Backing.of(own, false), TransitionReason.UNSHARED, started);
+  }
+
+  private long refill(int region, long gfn, long entry, long started) {
+    long own = takeFrame(TransitionReason.DECOMPRESSED);
+    if (own < 0) {
+      return exhausted();
+    }
+    fill(machine().hva(own), PageEntry.word(entry));
+    return vm.publish(region, gfn, Backing.of(own, false), TransitionReason.DECOMPRESSED, started);
+  }
+
+  private static void fill(long hva, int word) {
+    long pattern = (long) word << 32 | word & 0xFFFF_FFFFL;
+    for (int offset = 0; offset < PAGE_BYTES; offset += 8) {
+      Hva.writeLong(hva + offset, pattern);
+    }
+  }
+
+  @SuppressWarnings("NonAtomicVolatileUpdate") // The VM's lock is held; others only read.
+  private void countRefault() {
+    refaults++;
+  }
+
+  private long decompress(int region, long gfn, long entry, long started) {
+    countRefault();
+    long own = takeFrame(TransitionReason.DECOMPRESSED);
+    if (own < 0) {
+      return exhausted();
+    }
+    CompressedPool pool = reclaim.pool();
+    if (!pool.load(PageEntry.handle(entry), codec, machine().hva(own))) {
+      host.free(own, vm.vmId(), TransitionReason.FREED);
+      return vm.fail(
+          "the compressed page gfn=0x%x of vm %d is damaged: its checksum does not match"
+              .formatted(gfn, vm.vmId()));
+    }
+    pool.free(PageEntry.handle(entry));
+    return vm.publish(region, gfn, Backing.of(own, false), TransitionReason.DECOMPRESSED, started);
+  }
+
+  private long swapIn(int region, long gfn, long entry, long started) {
+    countRefault();
+    long own = takeFrame(TransitionReason.SWAPPED_IN);
+    if (own < 0) {
+      return exhausted();
+    }
+    SwapFile swap = swapFile();
+    try {
+      swap.read(PageEntry.slot(entry), machine().hva(own));
+    } catch (SwapFailure e) {
+      host.free(own, vm.vmId(), TransitionReason.FREED);
+      return vm.fail(
+          "page gfn=0x%x of vm %d is lost: %s".formatted(gfn, vm.vmId(), e.getMessage()));
+    }
+    swap.free(PageEntry.slot(entry));
+    return vm.publish(region, gfn, Backing.of(own, false), TransitionReason.SWAPPED_IN, started);
+  }
+
+  private SwapFile swapFile() {
+    return reclaim.options().swap().orElseThrow();
+  }
+
+  private long takeFrame(TransitionReason reason) {
+    return placer.takeFrame(reason);
+  }
+
+  private long exhausted() {
+    return vm.starve(reclaim.exhausted());
+  }
+
+  /** Has everything derived from some pages, ascending, dropped: run by run; VM still. */
+  void announce(long[] gfns, int count) {
+    for (int i = 0; i < count; ) {
+      int end = i + 1;
+      while (end < count && gfns[end] == gfns[end - 1] + 1) {
+        end++;
+      }
+      vm.derived().invalidate(gfns[i], end - i);
+      i = end;
+    }
+  }
+
+  PageSwapper swapper() {
+    return swapper;
+  }
+
+  /** Writes compressed pages to the swap file, if there is one; whether any. VM still. */
+  boolean makeRoomInPool() {
+    return writeback.run() > 0;
+  }
+
+  /** Gives back whatever an entry stands on. */
+  public void release(long entry, TransitionReason reason) {
+    switch (PageEntry.state(entry)) {
+      case UNTOUCHED, BALLOONED, SAME_FILLED -> {}
+      case RESIDENT -> host.free(Backing.hpa(entry), vm.vmId(), reason);
+      case ZERO, SHARED -> reclaim.shared().leave(vm.trustDomain(), Backing.hpa(entry), reason);
+      case COMPRESSED -> reclaim.pool().free(PageEntry.handle(entry));
+      case SWAPPED -> swapFile().free(PageEntry.slot(entry));
+    }
+  }
+
+  /** Lets go of shared frames left earlier; nobody can be in the middle of reading one. */
+  public void releaseLeft() {
+    synchronized (vm) {
+      for (int i = 0; i < leftCount; i++) {
+        release(left[i], TransitionReason.UNSHARED);
+      }
+      leftCount = 0;
+    }
+  }
+
+  /** Hands each use of a shared frame by this VM to {@code action}, as an entry. */
+  void forEachSharedUse(LongConsumer action) {
+    synchronized (vm) {
+      frames.forEach(
+          (region, gfn, entry) -> {
+            if (PageEntry.isShared(entry)) {
+              action.accept(entry);
+            }
+          });
+      for (int i = 0; i < leftCount; i++) {
+        action.accept(left[i]);
+      }
+    }
+  }
+
+  /** Copies part of a page that had no frame a moment ago, and brings it to none. */
+  public void read(long gfn, int inPage, byte[] target, int offset, int lengthBytes) {
+    synchronized (vm) {
+      long entry = frames.get(frames.region(gfn), gfn);
+      boolean kept = PageEntry.isReclaimed(entry);
+      pagedTwice += kept && lengthBytes == PAGE_BYTES ? 1 : 0;
+      switch (PageEntry.state(entry)) {
+        // A vCPU was faster.
+        case RESIDENT, ZERO, SHARED -> {
+          Hva.read(machine().hva(Backing.hpa(entry)) + inPage, target, offset, lengthBytes);
+          return;
+        }
+        case UNTOUCHED, BALLOONED -> fill(scratch, 0);
+        case SAME_FILLED -> fill(scratch, PageEntry.word(entry));
+        case COMPRESSED -> {
+          if (!reclaim.pool().load(PageEntry.handle(entry), codec, scratch)) {
+            throw lost(gfn, "the compressed page is damaged");
+          }
+        }
+        case SWAPPED -> {
+          try {
+            swapFile().read(PageEntry.slot(entry), scratch);
+          } catch (SwapFailure e) {
+            throw lost(gfn, String.valueOf(e.getMessage()));
+          }
+        }
+      }
+      Hva.read(scratch + inPage, target, offset, lengthBytes);
+    }
+  }
+
+  private HostMemoryException lost(long gfn, String why) {
+    String message = "page gfn=0x%x of vm %d is lost: %s".formatted(gfn, vm.vmId(), why);
+    vm.fail(message);
+    return new HostMemoryException(message);
+  }
+
+  /** Whether {@link #housekeep} has anything to do. */
+  public boolean isDue(long nowNanos) {
+    return reclaim.isLow()
+        || orders.isPending()
+        || isSampleDue(nowNanos)
+        || reclaim.options().dedup().run() && nowNanos >= nextScanNanos;
+  }
+
+  /** Where a policy wants to know what the VM uses. */
+  private boolean isSampleDue(long nowNanos) {
+    return reclaim.overcommit().isPresent()
+        && nowNanos - ages.lastHarvestNanos() >= PageAges.PERIOD_NANOS
+        && host.ledger().nowNanos() >= nextSampleNanos;
+  }
+
+  /** Keeps the VM's averages, and lets the policy look at the machine; holds no lock. */
+  public void look(long nowNanos) {
+    vmNanos = nowNanos;
+    pressure.update(nowNanos);
+    reclaim.overcommit().ifPresent(Overcommit::tick);
+  }
+
+  /** What the policy wants of this VM. */
+  PolicyOrders orders() {
+    return orders;
+  }
+
+  /** A batch of deduplication if it is time, and what it takes until enough is free; VM still. */
+  public void housekeep(long nowNanos) {
+    releaseLeft();
+    if (reclaim.options().dedup().run() && nowNanos >= nextScanNanos) {
+      nextScanNanos = nowNanos + reclaim.options().dedup().sleepMilliseconds() * 1_000_000;
+      scanner.scan(reclaim.options().dedup().pagesToScan());
+    }
+    harvested = false;
+    if (isSampleDue(nowNanos)) {
+      harvest(nowNanos);
+    }
+    if (orders.isPending() || reclaim.isLow()) {
+      pressure.began(host.ledger().nowNanos());
+      orders.obey(nowNanos);
+      if (reclaim.isLow()) {
+        balance(nowNanos);
+      }
+      pressure.ended(host.ledger().nowNanos());
+    }
+  }
+
+  /**
+   * Gives back what it can for a device or loader that found no frame; VM still. Looks for equal
+   * pages whatever the VM's clock says, which stands still until the guest runs.
+   */
+  public void makeRoom() {
+    if (reclaim.options().dedup().run()) {
+      scanner.scan(reclaim.options().dedup().pagesToScan());
+    }
+    housekeep(vmNanos);
+  }
+
+  private void harvest(long nowNanos) {
+    ages.harvest(nowNanos);
+    harvested = true;
+    nextSampleNanos = host.ledger().nowNanos() + PageAges.HOST_PERIOD_NANOS;
+  }
+
+  /** Makes sure that so many pages are known to be cold, if they are; once per standstill. */
+  void findCold(long pages, long nowNanos) {
+    if (!harvested && ages.pagesOfAge(ColdPages.COLD) < pages) {
+      harvest(nowNanos);
+    }
+  }
+
+  /**
+   * Merges every page of zeroes, if that was not tried a moment ago: it looks at all pages.
+   *
+   * @return pages merged
+   */
+  long mergeZeroes(long nowNanos) {
+    if (nowNanos < nextZeroScanNanos) {
+      return 0;
+    }
+    nextZeroScanNanos = nowNanos + ZERO_SCAN_NANOS;
+    return scanner.mergeZeroes();
+  }
+
+  /**
+   * Takes pages by ever harder means until enough frames are free: cold pages by every means, then
+   * any pages. A VM at its floor keeps what it has; others are asked for theirs.
+   */
+  private void balance(long nowNanos) {
+    long most = abovePages();
+    if (most == 0) {
+      return;
+    }
+    String reason = reclaim.because();
+    long taken =
+        reclaim.options().dedup().run() ? record(Step.MERGE, mergeZeroes(nowNanos), reason) : 0;
+    findCold(Math.min(most, reclaim.missingFrames()), nowNanos);
+    for (int youngest = ColdPages.COLD; youngest >= ColdPages.ANY; youngest--) {
+      for (Step step = reclaim.policy().first();
+          step != Step.GIVE_UP;
+          step = reclaim.policy().next(step)) {
+        taken += take(step, most - taken, youngest, reason, reclaim::isEnough);
+      }
+    }
+    boolean dry = !reclaim.isEnough() && taken < most;
+    if (dry && !gaveUp) {
+      reclaim.decided(vm.vmId(), Step.GIVE_UP, taken, reason);
+    }
+    gaveUp = dry;
+  }
+
+  /** Takes pages by one means, and records it; how many. */
+  long take(Step step, long most, int youngest, String reason, BooleanSupplier enough) {
+    long pages =
+        step == Step.COMPRESS
+            ? cold.compress(most, youngest, enough)
+            : cold.swapOut(most, youngest, enough);
+    return record(step, pages, reason);
+  }
+
+  long record(Step step, long pages, String reason) {
+    if (pages > 0) {
+      reclaim.decided(vm.vmId(), step, pages, reason);
+    }
+    return pages;
+  }
+
+  /** Scans all pages of the VM once; VM still. */
+  public long scanAll() {
+    return scanner.scanAll();
+  }
+
+  /** Compresses up to that many pages, cold or not; VM still. */
+  public long compress(long pages) {
+    return cold.compress(pages, ColdPages.ANY, () -> false);
+  }
+
+  /** Writes up to that many pages to the swap file, cold or not; VM still. */
+  public long swapOut(long pages) {
+    return cold.swapOut(pages, ColdPages.ANY, () -> false);
+  }
+}

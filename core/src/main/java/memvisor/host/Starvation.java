@@ -1,6 +1,7 @@
 package memvisor.host;
 
 import memvisor.host.frames.Ledger;
+
 /**
  * How long whoever needs a frame waits while none is free.
  *

@@ -63,14 +63,23 @@ public final class TranslationResult {
   /** Whether the processor may keep this translation in its translation cache (MAPPED). */
   public boolean cacheable;
 
+  /** Whether the page is global: the translation outlives a change of address space (MAPPED). */
+  public boolean global;
+
   /** Whether the monitor wants to know after a write here (MAPPED, for write accesses). */
   public boolean tracked;
 
   /** Fills in a mapping that may be cached. */
   public void mapped(long toHpa, long ofGpa) {
+    mapped(toHpa, ofGpa, false);
+  }
+
+  /** Fills in a mapping that may be cached, of a page that may be global. */
+  public void mapped(long toHpa, long ofGpa, boolean isGlobal) {
     kind = MAPPED;
     hpa = toHpa;
     gpa = ofGpa;
+    global = isGlobal;
     cacheable = true;
     tracked = false;
   }

@@ -58,8 +58,10 @@ public final class TranslationUnit {
   private final PartitionDimension partition = new PartitionDimension();
   private final NestedDimension nested;
 
-  /** Large pages of which the listener may hold 4 KiB pieces. */
+  /** Large pages of which the listener may hold 4 KiB pieces; global ones. */
   private final LargePageFilter handedOut = new LargePageFilter();
+
+  private final LargePageFilter handedOutGlobal = new LargePageFilter();
 
   private @Nullable TranslationListener listener;
 
@@ -225,8 +227,14 @@ public final class TranslationUnit {
   }
 
   private void answer(Tlb found, long gva, TranslationResult result) {
-    result.mapped(found.hpa(gva), found.gpa(gva));
-    handedOut.note(gva, found.flags() >>> Tlb.PAGE_SIZE_SHIFT);
+    int flags = found.flags();
+    boolean global = (flags & Tlb.GLOBAL) != 0;
+    result.mapped(found.hpa(gva), found.gpa(gva), global);
+    handOut(gva, flags >>> Tlb.PAGE_SIZE_SHIFT, global);
+  }
+
+  private void handOut(long gva, int pageSizeLog2, boolean global) {
+    (global ? handedOutGlobal : handedOut).note(gva, pageSizeLog2);
   }
 
   private void walk(long gva, int access, Tlb first, TranslationResult result) {
@@ -255,8 +263,9 @@ public final class TranslationUnit {
     }
     if (dimension.translate(gpa, access)) {
       enterMapping(gva, gpa, sizeLog2, flags, first);
-      result.mapped(dimension.hpa, dimension.isGuestPhysical() ? gpa : -1);
-      handedOut.note(gva, sizeLog2);
+      boolean global = (flags & Tlb.GLOBAL) != 0;
+      result.mapped(dimension.hpa, dimension.isGuestPhysical() ? gpa : -1, global);
+      handOut(gva, sizeLog2, global);
     } else {
       nestedFault(gva, result);
     }
@@ -312,7 +321,7 @@ public final class TranslationUnit {
       return;
     }
     selectSpace();
-    notifyAllInvalidated();
+    notifyNonGlobalInvalidated();
   }
 
   /**
@@ -382,7 +391,7 @@ public final class TranslationUnit {
         flushes++;
         tlb.flushNonGlobal();
         structureSpace.flushNonGlobal();
-        notifyAllInvalidated();
+        notifyNonGlobalInvalidated();
       }
       default -> throw new IllegalArgumentException("no such INVPCID type: type=" + type);
     }
@@ -393,7 +402,7 @@ public final class TranslationUnit {
     tlb.flushPcid(pcid);
     structureSpace.flushPcid(pcid);
     if (pcid == tlb.pcid()) {
-      notifyAllInvalidated();
+      notifyNonGlobalInvalidated();
     }
   }
 
@@ -439,15 +448,23 @@ public final class TranslationUnit {
     notifyAllInvalidated();
   }
 
+  private void notifyNonGlobalInvalidated() {
+    handedOut.clear();
+    if (listener != null) {
+      listener.nonGlobalInvalidated();
+    }
+  }
+
   private void notifyAllInvalidated() {
     handedOut.clear();
+    handedOutGlobal.clear();
     if (listener != null) {
       listener.translationsInvalidated();
     }
   }
 
   private void notifyPageInvalidated(long gva) {
-    if (handedOut.mayCover(gva)) {
+    if (handedOut.mayCover(gva) || handedOutGlobal.mayCover(gva)) {
       notifyAllInvalidated();
     } else if (listener != null) {
       listener.pageInvalidated(gva);

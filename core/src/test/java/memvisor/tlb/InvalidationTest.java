@@ -40,6 +40,11 @@ class InvalidationTest {
           }
 
           @Override
+          public void nonGlobalInvalidated() {
+            heard.add("all but global");
+          }
+
+          @Override
           public void pageInvalidated(long gva) {
             heard.add("page " + Long.toHexString(gva));
           }
@@ -133,9 +138,38 @@ class InvalidationTest {
     gpa(GLOBAL_GVA);
     heard.clear();
     c.action.accept(this);
-    if (c.dropsPage || c.dropsGlobal) {
+    if (c.dropsPage) {
       assertThat(heard).isNotEmpty();
     }
+    if (c.dropsGlobal) {
+      assertThat(heard).containsAnyOf("all", "page " + Long.toHexString(GLOBAL_GVA));
+    }
+  }
+
+  @Test
+  void aChangeOfAddressSpaceIsHeardAsOneThatKeepsGlobalPages() {
+    loadCr3(9, true);
+    assertThat(heard).containsExactly("all but global");
+  }
+
+  @Test
+  void aTranslationSaysWhetherThePageIsGlobalWhoeverFoundIt() {
+    for (int time = 0; time < 2; time++) {
+      assertThat(NestedGuest.translate(unit, GVA, Access.READ).global).isFalse();
+      assertThat(NestedGuest.translate(unit, GLOBAL_GVA, Access.READ).global).isTrue();
+    }
+  }
+
+  @Test
+  void invlpgInsideAGlobalLargePageIsHeardAsAllEvenInAnotherAddressSpace() {
+    long entry = guest.tables.format().leafEntry(0, 2, Rights.ALL) | 1 << 8;
+    guest.tables.map(0x4020_0000, 2, 0, Rights.ALL);
+    guest.tables.set(0x4020_0000, 2, entry);
+    gpa(0x4020_3000);
+    loadCr3(9, true);
+    heard.clear();
+    unit.invalidatePage(0x4030_0000);
+    assertThat(heard).containsExactly("all");
   }
 
   @Test

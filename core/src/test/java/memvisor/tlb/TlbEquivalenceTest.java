@@ -3,8 +3,10 @@ package memvisor.tlb;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.Map;
 import java.util.Random;
+import java.util.Set;
 import java.util.stream.LongStream;
 import memvisor.address.Access;
 import memvisor.paging.PagingFormat;
@@ -21,6 +23,9 @@ import org.junit.jupiter.params.provider.MethodSource;
  */
 class TlbEquivalenceTest {
   private static final int SPACES = 3;
+  private static final int GLOBAL_PAGES = 6;
+  // below another PML4E: the rights above the other pages change in one space only
+  private static final long GLOBALS = 0x80_1800_0000L;
   private static final int[] ACCESSES = {
     Access.READ,
     Access.WRITE,
@@ -34,6 +39,7 @@ class TlbEquivalenceTest {
   /** A vCPU's translation cache that never runs out of room. */
   private static final class FrontCache implements TranslationListener {
     final Map<String, Long> pages = new HashMap<>();
+    final Set<String> globals = new HashSet<>();
 
     static String key(long gva, int access) {
       return Long.toHexString(gva >>> 12) + ":" + access;
@@ -42,6 +48,22 @@ class TlbEquivalenceTest {
     @Override
     public void translationsInvalidated() {
       pages.clear();
+      globals.clear();
+    }
+
+    @Override
+    public void nonGlobalInvalidated() {
+      pages.keySet().retainAll(globals);
+    }
+
+    void put(long gva, int access, TranslationResult result) {
+      String key = key(gva, access);
+      pages.put(key, result.hpa & -4096);
+      if (result.global) {
+        globals.add(key);
+      } else {
+        globals.remove(key);
+      }
     }
 
     @Override
@@ -71,7 +93,7 @@ class TlbEquivalenceTest {
     for (int i = 1; i < SPACES; i++) {
       spaces[i] = guest.newTables(PagingMode.LEVELS_4);
     }
-    guest.state.setCr4(guest.state.cr4() | PagingState.CR4_PCIDE);
+    guest.state.setCr4(guest.state.cr4() | PagingState.CR4_PCIDE | PagingState.CR4_PGE);
     populate();
     TranslationUnit unit = guest.unit();
     TranslationUnit bare = guest.unit(TlbConfiguration.OFF);
@@ -79,6 +101,7 @@ class TlbEquivalenceTest {
     for (int step = 0; step < 40_000; step++) {
       switch (random.nextInt(150)) {
         case 0, 5, 6, 7 -> changePage(unit);
+        case 10, 11 -> changeGlobal(unit);
         case 1 -> switchSpace(unit, bare);
         case 2 -> changeHost(unit);
         case 3 -> changeControls(unit, bare);
@@ -99,6 +122,10 @@ class TlbEquivalenceTest {
       for (int i = 0; i < 24; i++) {
         space.map(0x1000_0000L + (i << 12), 1, (long) random.nextInt(64) << 12, anyRights());
       }
+      for (int i = 0; i < GLOBAL_PAGES; i++) {
+        space.map(GLOBALS + (i << 12), 1, 0, Rights.READ);
+        space.set(GLOBALS + (i << 12), 1, 0);
+      }
     }
   }
 
@@ -110,8 +137,17 @@ class TlbEquivalenceTest {
     return 0x4000_0000L + ((long) random.nextInt(2) << 21);
   }
 
+  private long anyGlobal() {
+    return GLOBALS + (random.nextInt(GLOBAL_PAGES) << 12);
+  }
+
   private void access(TranslationUnit unit, TranslationUnit bare, String what) {
-    long gva = random.nextInt(3) == 0 ? anyLarge() + (random.nextInt(16) << 12) : anyPage();
+    long gva =
+        switch (random.nextInt(4)) {
+          case 0 -> anyLarge() + (random.nextInt(16) << 12);
+          case 1 -> anyGlobal();
+          default -> anyPage();
+        };
     gva |= random.nextInt(4096);
     int access = ACCESSES[random.nextInt(ACCESSES.length)];
     String where = "%s gva=%x access=%x".formatted(what, gva, access);
@@ -125,7 +161,7 @@ class TlbEquivalenceTest {
     unit.translate(gva, access, with);
     if (with.kind == TranslationResult.MAPPED) {
       checkDirty(gva, access, where);
-      front.pages.put(FrontCache.key(gva, access), with.hpa & -4096);
+      front.put(gva, access, with);
     }
     bare.translate(gva, access, without);
     compare(where);
@@ -134,7 +170,7 @@ class TlbEquivalenceTest {
   /** What is written was marked dirty, whoever translated it. */
   private void checkDirty(long gva, int access, String where) {
     if ((access & Access.WRITE) != 0) {
-      long leaf = spaces[current].get(gva, gva < 0x4000_0000L ? 1 : 2);
+      long leaf = spaces[current].get(gva, gva < 0x4000_0000L || gva >= GLOBALS ? 1 : 2);
       assertThat(leaf & 0x60).as(where).isEqualTo(0x60);
     }
   }
@@ -162,6 +198,19 @@ class TlbEquivalenceTest {
     PagingFormat format = spaces[current].format();
     long entry = format.leafEntry((long) random.nextInt(64) << 12, 1, anyRights());
     spaces[current].set(gva, 1, random.nextInt(4) == 0 ? 0 : entry);
+    unit.invalidatePage(gva | random.nextInt(4096));
+  }
+
+  /** Changes a global page, alike in all spaces, and executes INVLPG in the current one. */
+  private void changeGlobal(TranslationUnit unit) {
+    long gva = anyGlobal();
+    PagingFormat format = spaces[current].format();
+    // accessed and dirty: the spaces' entries stay alike
+    long entry =
+        format.leafEntry((long) random.nextInt(64) << 12, 1, anyRights()) | 1 << 8 | 0x60;
+    for (Tables space : spaces) {
+      space.set(gva, 1, entry);
+    }
     unit.invalidatePage(gva | random.nextInt(4096));
   }
 

@@ -100,7 +100,10 @@ final class BlockSource {
 
   private Block insert(Block block) {
     if (c.code.insert(block)) {
-      c.flushWriteCaches();
+      c.forbidCachedWrites(block.hpa);
+      if (block.crossesPage()) {
+        c.forbidCachedWrites(block.secondHpa);
+      }
     }
     return block;
   }

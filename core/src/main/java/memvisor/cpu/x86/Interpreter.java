@@ -32,6 +32,9 @@ final class Interpreter {
   /** Whether the block to execute may be remembered (the trap technique forbids it). */
   private boolean cacheable;
 
+  /** Whether the page last fetched from is global. */
+  private boolean fetchedGlobal;
+
   Interpreter(Vcpu c, JumpCache jumps) {
     this.c = c;
     this.jumps = jumps;
@@ -379,12 +382,17 @@ final class Interpreter {
       return null;
     }
     boolean mayKeep = cacheable;
+    boolean global = fetchedGlobal;
+    block = mayKeep ? jumps.confirm(c.rip, mode, hpa, global) : null;
+    if (block != null) {
+      return block;
+    }
     block = c.code.find(hpa, mode);
     if (block == null || !crossingIsCurrent(block)) {
       block = c.fault == 0 ? decode(hpa) : null;
     }
     if (block != null && mayKeep && !block.crossesPage()) {
-      jumps.put(c.rip, block);
+      jumps.put(c.rip, block, global);
     }
     cacheable = mayKeep;
     return block;
@@ -400,12 +408,14 @@ final class Interpreter {
     long hpa = jumps.page(linear, user);
     if (hpa >= 0) {
       cacheable = true;
+      fetchedGlobal = jumps.isGlobal(linear, user);
       return hpa;
     }
     hpa = c.path.fetch(linear, user ? Access.USER : 0);
     cacheable = hpa >= 0 && c.path.fetchIsCacheable();
     if (cacheable) {
-      jumps.putPage(linear, user, hpa);
+      fetchedGlobal = c.path.fetchIsGlobal();
+      jumps.putPage(linear, user, hpa, fetchedGlobal);
     }
     return hpa;
   }
@@ -423,9 +433,7 @@ final class Interpreter {
   }
 
   private @Nullable Block decode(long hpa) {
-    if (c.code.flushIfFull()) {
-      jumps.flushBlocks();
-    }
+    c.code.flushIfFull();
     Block block = source.blockAt(hpa, mode);
     if (block == null) {
       long second = fetch((linear(c.rip) | 0xFFF) + 1);

@@ -184,9 +184,9 @@ final class MemoryPath {
     if (measured || !first.cacheable) {
       return;
     }
-    cache.fillRead(gva, hva);
+    cache.fillRead(gva, hva, first.global);
     if ((access & Access.WRITE) != 0 && !first.tracked && !c.code.hasCode(first.hpa)) {
-      cache.fillWrite(gva, hva);
+      cache.fillWrite(gva, hva, first.global);
     }
   }
 
@@ -298,6 +298,11 @@ final class MemoryPath {
       return -1;
     }
     return first.hpa;
+  }
+
+  /** Whether the last {@link #fetch} was from a global page. */
+  boolean fetchIsGlobal() {
+    return first.global;
   }
 
   /** Whether the translation of the last {@link #fetch} may be kept. */

@@ -19,16 +19,15 @@ final class TranslationCache {
   /** A tag no access can match: page offset bits are set. */
   static final long EMPTY = 0xFFF;
 
-  /** A flush after so few fills clears the filled entries only: kernels switch CR3 often. */
-  private static final int LOGGED = 512;
-
   final long[] readTag = new long[ENTRIES];
   final long[] readAddend = new long[ENTRIES];
   final long[] writeTag = new long[ENTRIES];
   final long[] writeAddend = new long[ENTRIES];
 
-  private final short[] filled = new short[LOGGED];
-  private int fills;
+  /** Which entries were filled since they were all empty, for global pages and for others. */
+  private final FillLog globals = new FillLog();
+
+  private final FillLog others = new FillLog();
 
   TranslationCache() {
     Arrays.fill(readTag, EMPTY);
@@ -40,16 +39,33 @@ final class TranslationCache {
   }
 
   void flush() {
-    if (fills > LOGGED) {
+    if (globals.isComplete() && others.isComplete()) {
+      forget(globals);
+      forget(others);
+    } else {
       Arrays.fill(readTag, EMPTY);
       Arrays.fill(writeTag, EMPTY);
-    } else {
-      for (int i = 0; i < fills; i++) {
-        readTag[filled[i]] = EMPTY;
-        writeTag[filled[i]] = EMPTY;
-      }
     }
-    fills = 0;
+    globals.clear();
+    others.clear();
+  }
+
+  /** Forgets all but global pages: kernels switch address spaces often. */
+  void flushNonGlobal() {
+    if (others.isComplete()) {
+      forget(others);
+      others.clear();
+    } else {
+      flush();
+    }
+  }
+
+  private void forget(FillLog log) {
+    for (int n = 0; n < log.size(); n++) {
+      int i = log.entry(n);
+      readTag[i] = EMPTY;
+      writeTag[i] = EMPTY;
+    }
   }
 
   void flushPage(long gva) {
@@ -58,36 +74,67 @@ final class TranslationCache {
     writeTag[i] = EMPTY;
   }
 
-  void flushWrites() {
-    if (fills > LOGGED) {
-      Arrays.fill(writeTag, EMPTY);
-    } else {
-      for (int i = 0; i < fills; i++) {
-        writeTag[filled[i]] = EMPTY;
+  /** Forgets that the frame at {@code hvaOfFrame} may be written, under any address. */
+  void flushWrites(long hvaOfFrame) {
+    for (int i = 0; i < ENTRIES; i++) {
+      if (writeTag[i] + writeAddend[i] == hvaOfFrame) {
+        writeTag[i] = EMPTY;
       }
     }
   }
 
-  void fillRead(long gva, long hva) {
+  void fillRead(long gva, long hva, boolean global) {
     int i = index(gva);
     readTag[i] = gva & -4096L;
     readAddend[i] = hva - gva;
-    log(i);
+    log(i, global);
   }
 
-  void fillWrite(long gva, long hva) {
+  void fillWrite(long gva, long hva, boolean global) {
     int i = index(gva);
     writeTag[i] = gva & -4096L;
     writeAddend[i] = hva - gva;
-    log(i);
+    log(i, global);
   }
 
-  private void log(int i) {
-    if (fills < LOGGED) {
-      filled[fills] = (short) i;
+  private void log(int i, boolean global) {
+    if (global) {
+      globals.add(i);
+    } else {
+      others.add(i);
     }
-    if (fills <= LOGGED) {
-      fills++;
+  }
+
+  /** The first entries that were filled; complete while there were no more. */
+  private static final class FillLog {
+    private static final int LIMIT = 512;
+
+    private final short[] entries = new short[LIMIT];
+    private int fills;
+
+    void add(int entry) {
+      if (fills < LIMIT) {
+        entries[fills] = (short) entry;
+      }
+      if (fills <= LIMIT) {
+        fills++;
+      }
+    }
+
+    boolean isComplete() {
+      return fills <= LIMIT;
+    }
+
+    int size() {
+      return fills;
+    }
+
+    int entry(int number) {
+      return entries[number];
+    }
+
+    void clear() {
+      fills = 0;
     }
   }
 }

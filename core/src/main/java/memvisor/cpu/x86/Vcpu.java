@@ -624,10 +624,11 @@ public final class Vcpu implements TranslationListener {
   }
 
   /** A frame holds decoded code from now on: stores to it must take the slow path. */
-  void flushWriteCaches() {
-    userCache.flushWrites();
-    supervisorCache.flushWrites();
-    supervisorAcCache.flushWrites();
+  void forbidCachedWrites(long hpa) {
+    long hva = machine.hva(hpa & -4096L);
+    userCache.flushWrites(hva);
+    supervisorCache.flushWrites(hva);
+    supervisorAcCache.flushWrites(hva);
   }
 
   // ---- translations ------------------------------------------------------------------------
@@ -647,6 +648,14 @@ public final class Vcpu implements TranslationListener {
     supervisorCache.flush();
     supervisorAcCache.flush();
     jumps.flush();
+  }
+
+  @Override
+  public void nonGlobalInvalidated() {
+    userCache.flushNonGlobal();
+    supervisorCache.flushNonGlobal();
+    supervisorAcCache.flushNonGlobal();
+    jumps.flushNonGlobal();
   }
 
   @Override

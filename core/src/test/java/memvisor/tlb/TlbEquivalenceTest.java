@@ -206,8 +206,7 @@ class TlbEquivalenceTest {
     long gva = anyGlobal();
     PagingFormat format = spaces[current].format();
     // accessed and dirty: the spaces' entries stay alike
-    long entry =
-        format.leafEntry((long) random.nextInt(64) << 12, 1, anyRights()) | 1 << 8 | 0x60;
+    long entry = format.leafEntry((long) random.nextInt(64) << 12, 1, anyRights()) | 1 << 8 | 0x60;
     for (Tables space : spaces) {
       space.set(gva, 1, entry);
     }

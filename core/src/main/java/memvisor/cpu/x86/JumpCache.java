@@ -88,9 +88,7 @@ final class JumpCache {
   long page(long linear, boolean user) {
     int view = user ? 1 : 0;
     int i = (int) (linear >>> 12) & PAGES - 1;
-    return pageTags[view][i] == linear >>> 12
-        ? pageHpas[view][i] & -4096L | linear & 0xFFF
-        : -1;
+    return pageTags[view][i] == linear >>> 12 ? pageHpas[view][i] & -4096L | linear & 0xFFF : -1;
   }
 
   /** Whether the page that {@link #page} answered for is global. */

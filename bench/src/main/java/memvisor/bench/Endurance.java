@@ -37,6 +37,9 @@ public final class Endurance {
   private static final int AUDIT_EVERY = 15;
   private static final int REPORT_EVERY = 30;
 
+  /** Guests that boot at once: more only get into each other's way. */
+  private static final int BOOTING = 3;
+
   private final Random random;
   private final FaultySwap faults;
   private final VmHost host;
@@ -103,11 +106,11 @@ public final class Endurance {
   }
 
   private boolean run(Duration duration) throws InterruptedException {
-    guests.forEach(guest -> guest.vm().start());
     long end = startNanos + duration.toNanos();
     boolean well = true;
     for (int turn = 1; well && System.nanoTime() < end; turn++) {
       Thread.sleep(TURN);
+      startMore();
       for (EnduranceGuest guest : guests) {
         guest.listen();
       }
@@ -122,8 +125,31 @@ public final class Endurance {
       }
     }
     report();
+    well = well && everyGuestVerified();
     System.out.println(well ? "endurance: no failure" : "endurance: FAILED");
     return well;
+  }
+
+  /** One after the other: the first have given back what booting took before the last begin. */
+  private void startMore() {
+    long booting = guests.stream().filter(EnduranceGuest::isBooting).count();
+    for (EnduranceGuest guest : guests) {
+      if (booting < BOOTING && guest.vm().starts() == 0) {
+        guest.vm().start();
+        booting++;
+      }
+    }
+  }
+
+  /** A campaign in which a guest never got to check its data proved nothing. */
+  private boolean everyGuestVerified() {
+    for (EnduranceGuest guest : guests) {
+      if (guest.verified() == 0) {
+        System.out.println(
+            guest.vm().name() + " has not verified its data once: run it for longer");
+      }
+    }
+    return guests.stream().allMatch(guest -> guest.verified() > 0);
   }
 
   /** Resizes a guest, or holds it for a moment. */
@@ -151,7 +177,7 @@ public final class Endurance {
         System.out.println(guest.corruption());
         well = false;
       }
-      if (guest.vm().state().isOff()) {
+      if (guest.vm().starts() > 0 && guest.vm().state().isOff()) {
         System.out.println(
             guest.vm().name()
                 + " has ended: "
@@ -168,9 +194,10 @@ public final class Endurance {
     double quiet = guests.stream().mapToDouble(EnduranceGuest::quietSeconds).max().orElse(0);
     System.out.printf(
         Locale.ROOT,
-        "%5.0f s: %d checks (least of a guest %d, longest silence %.0f s), %d resizes, %d pauses,"
+        "%5.0f s: %d guests ready, %d checks (least of a guest %d, longest silence %.0f s), %d resizes, %d pauses,"
             + " %d audits, %d faults injected;%s%n",
         (System.nanoTime() - startNanos) / 1e9,
+        guests.stream().filter(EnduranceGuest::isReady).count(),
         sum,
         least,
         quiet,

@@ -16,6 +16,7 @@ final class EnduranceGuest {
   private final StringBuilder line = new StringBuilder();
   private long position;
   private long verified;
+  private boolean ready;
   private long progressNanos = System.nanoTime();
   private String corruption = "";
 
@@ -30,6 +31,16 @@ final class EnduranceGuest {
   /** Rounds of checks that all came out right. */
   long verified() {
     return verified;
+  }
+
+  /** Whether it was started and has not written its data yet. */
+  boolean isBooting() {
+    return vm.starts() > 0 && !ready;
+  }
+
+  /** Whether it has written its data. */
+  boolean isReady() {
+    return ready;
   }
 
   /** What it found corrupted; empty if nothing. */
@@ -67,6 +78,7 @@ final class EnduranceGuest {
       verified = Long.parseLong(round.group(1));
       progressNanos = System.nanoTime();
     }
+    ready |= text.contains("@@ready");
     Matcher corrupt = CORRUPT.matcher(text);
     if (corrupt.find() && corruption.isEmpty()) {
       corruption = corrupt.group();

@@ -10,6 +10,7 @@ package memvisor.host.swap;
  * @param pagesIn pages ever read back
  * @param reads read operations they took
  * @param readAheadHits pages that an earlier read had brought along
+ * @param readsRepeated reads that were tried again after a failure or a wrong checksum
  * @param failures operations that failed
  * @param lastFailure the last failure in words, or an empty string
  */
@@ -21,5 +22,6 @@ public record SwapCounters(
     long pagesIn,
     long reads,
     long readAheadHits,
+    long readsRepeated,
     long failures,
     String lastFailure) {}

@@ -24,6 +24,9 @@ public final class SwapFile implements AutoCloseable {
   /** Pages of one read: the wanted one and those behind it, which were cold together. */
   private static final int READ_AHEAD = 8;
 
+  /** After a device's own retries a third try rarely helps, and a fourth never. */
+  private static final int READ_ATTEMPTS = 3;
+
   private final SwapStorage storage;
   private final int slots;
   private final int[] checksums;
@@ -38,6 +41,7 @@ public final class SwapFile implements AutoCloseable {
   private long pagesIn;
   private long reads;
   private long readAheadHits;
+  private long readsRepeated;
   private long failures;
   private String lastFailure = "";
 
@@ -76,6 +80,7 @@ public final class SwapFile implements AutoCloseable {
         pagesIn,
         reads,
         readAheadHits,
+        readsRepeated,
         failures,
         lastFailure);
   }
@@ -137,13 +142,30 @@ public final class SwapFile implements AutoCloseable {
   }
 
   /**
-   * Reads a page into {@code hva}; its slot stays taken until {@link #free}.
+   * Reads a page into {@code hva}; its slot stays taken until {@link #free}. A read that fails, or
+   * gives back something else, is tried again: what went wrong may have been on the way.
    *
-   * @throws SwapFailure if the file fails, ends early or gives back something else
+   * @throws SwapFailure if it fails or ends early, or its checksum is wrong, each time
    */
   public synchronized void read(int slot, long hva) throws SwapFailure {
     requireUsed(slot);
     boolean ahead = windowSlot >= 0 && slot >= windowSlot && slot < windowSlot + windowSlots;
+    for (int attempt = 1; ; attempt++) {
+      try {
+        readOnce(slot, ahead && attempt == 1, hva);
+        return;
+      } catch (SwapFailure failure) {
+        windowSlot = -1;
+        if (attempt == READ_ATTEMPTS) {
+          fail(String.valueOf(failure.getMessage()));
+          throw failure;
+        }
+        readsRepeated++;
+      }
+    }
+  }
+
+  private void readOnce(int slot, boolean ahead, long hva) throws SwapFailure {
     if (ahead) {
       readAheadHits++;
     } else {
@@ -152,8 +174,7 @@ public final class SwapFile implements AutoCloseable {
     long at = window + (long) (slot - windowSlot) * SLOT_BYTES;
     int checksum = Hva.crc32c(at, SLOT_BYTES);
     if (checksum != checksums[slot]) {
-      windowSlot = -1;
-      throw failure(
+      throw new SwapFailure(
           "slot %d of the swap file is damaged: checksum 0x%08x, not 0x%08x"
               .formatted(slot, checksum, checksums[slot]));
     }
@@ -177,12 +198,12 @@ public final class SwapFile implements AutoCloseable {
     } catch (IOException e) {
       // What lies behind the wanted page may be what cannot be read.
       if (bytes.position() < SLOT_BYTES) {
-        throw failure(
+        throw new SwapFailure(
             "reading slot %d of the swap file failed: %s".formatted(slot, e.getMessage()), e);
       }
     }
     if (bytes.position() < SLOT_BYTES) {
-      throw failure(
+      throw new SwapFailure(
           "the swap file is truncated: slot %d ends after %d bytes"
               .formatted(slot, bytes.position()));
     }
@@ -206,16 +227,6 @@ public final class SwapFile implements AutoCloseable {
   private void fail(String message) {
     failures++;
     lastFailure = message;
-  }
-
-  private SwapFailure failure(String message) {
-    fail(message);
-    return new SwapFailure(message);
-  }
-
-  private SwapFailure failure(String message, Throwable cause) {
-    fail(message);
-    return new SwapFailure(message, cause);
   }
 
   @Override

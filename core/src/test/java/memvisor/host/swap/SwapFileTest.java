@@ -5,11 +5,15 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.io.IOException;
 import java.lang.foreign.Arena;
+import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.concurrent.atomic.AtomicInteger;
 import memvisor.memory.Hva;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 final class SwapFileTest {
   private static final int PAGE = SwapFile.SLOT_BYTES;
@@ -75,6 +79,54 @@ final class SwapFileTest {
       assertThatThrownBy(() -> swap.read(1, pages)).isInstanceOf(IllegalStateException.class);
       assertThat(swap.reserve(2, taken)).isEqualTo(1);
       assertThat(taken[0]).isEqualTo(1);
+    }
+  }
+
+  /** Storage of one page whose first {@code bad} reads go wrong: by an error, or by a bit. */
+  private record BadAtFirst(byte[] page, AtomicInteger bad, boolean error) implements SwapStorage {
+    @Override
+    public int read(ByteBuffer target, long position) throws IOException {
+      boolean wrong = bad.getAndDecrement() > 0;
+      if (wrong && error) {
+        throw new IOException("Input/output error");
+      }
+      target.put(page);
+      if (wrong) {
+        target.put(100, (byte) ~page[100]);
+      }
+      return page.length;
+    }
+
+    @Override
+    public int write(ByteBuffer source, long position) {
+      source.get(page);
+      return page.length;
+    }
+
+    @Override
+    public void close() {}
+  }
+
+  @ParameterizedTest
+  @CsvSource({"1, true", "1, false", "2, true", "2, false", "3, true", "3, false"})
+  void aReadThatGoesWrongIsTriedAgainTwice(int times, boolean error) throws Exception {
+    SwapStorage storage = new BadAtFirst(new byte[PAGE], new AtomicInteger(times), error);
+    try (SwapFile swap = new SwapFile(storage, 1)) {
+      Hva.fill(pages, PAGE, 7);
+      int slot = swap.reserve(1, taken);
+      assertThat(swap.write(slot, 1, pages)).isTrue();
+      Hva.fill(pages, PAGE, 0);
+      if (times < 3) {
+        swap.read(slot, pages);
+        assertThat(Hva.readByte(pages + 100)).isEqualTo(7);
+      } else {
+        assertThatThrownBy(() -> swap.read(slot, pages))
+            .isInstanceOf(SwapFailure.class)
+            .hasMessageContaining(error ? "Input/output error" : "damaged");
+        assertThat(Hva.readByte(pages + 100)).as("a wrong page goes nowhere").isZero();
+      }
+      assertThat(swap.counters().readsRepeated()).isEqualTo(Math.min(times, 2));
+      assertThat(swap.counters().failures()).isEqualTo(times < 3 ? 0 : 1);
     }
   }
 

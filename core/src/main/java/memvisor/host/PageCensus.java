@@ -18,7 +18,7 @@ import memvisor.memory.Backing;
  *
  * @param pages guest pages by state; they add up to the guest's memory
  * @param sharedFrames its part of the shared frames: one of n users has an n-th
- * @param compressedBytes what its compressed pages take in the pool
+ * @param compressedBytes its part of the bytes in the pool: one of n equal pages has an n-th
  * @param last by reason, the page that last changed for it
  */
 public record PageCensus(
@@ -46,7 +46,7 @@ public record PageCensus(
       pages.put(state, counts[state.ordinal()]);
     }
     double[] shared = new double[1];
-    long[] compressed = new long[1];
+    double[] compressed = new double[1];
     Latest latest = new Latest();
     frames.forEach(
         (region, gfn, entry) -> {
@@ -57,7 +57,7 @@ public record PageCensus(
           }
           latest.see(vm, region, gfn);
         });
-    return new PageCensus(pages, shared[0], compressed[0], latest.records(vm));
+    return new PageCensus(pages, shared[0], Math.round(compressed[0]), latest.records(vm));
   }
 
   /** Finds the latest page for each reason without making an object for every page. */

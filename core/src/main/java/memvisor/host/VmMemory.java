@@ -559,6 +559,7 @@ public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
     } else {
       reclaim.releaseLeft();
       frames.drain(entry -> reclaim.release(entry, TransitionReason.VM_CLOSED));
+      reclaim.leaveTrustDomain();
     }
     placer.close();
     policy().ifPresent(on -> on.forget(vmId()));

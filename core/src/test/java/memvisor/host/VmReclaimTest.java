@@ -164,6 +164,42 @@ final class VmReclaimTest {
     }
   }
 
+  @ParameterizedTest
+  @ValueSource(booleans = {false, true})
+  void equalPagesAreCompressedOnceWithinATrustDomain(boolean together) {
+    try (HostMemory host = host(1024, options().withDedup(DedupOptions.OFF))) {
+      VmMemory a = vm(host);
+      VmMemory b = vm(host);
+      if (together) {
+        a.joinTrustDomain("friends");
+        b.joinTrustDomain("friends");
+      }
+      CachingGuest guestA = new CachingGuest(a);
+      CachingGuest guestB = new CachingGuest(b);
+      for (long gfn = 0; gfn < 8; gfn++) {
+        guestA.fill(gfn, 100 + gfn, 64);
+        guestB.fill(gfn + 9, 100 + gfn, 64);
+      }
+      assertThat(a.compressPages(8)).isEqualTo(8);
+      long alone = host.reclaim().orElseThrow().compression().bytes();
+      assertThat(b.compressPages(8)).isEqualTo(8);
+      assertThat(host.reclaim().orElseThrow().compression().sharing()).isEqualTo(together ? 8 : 0);
+      assertThat(host.reclaim().orElseThrow().compression().bytes())
+          .isEqualTo(together ? alone : 2 * alone);
+      assertThat(a.census().compressedBytes()).isEqualTo(together ? alone / 2 : alone);
+      host.audit();
+      guestA.write(0, 1);
+      assertThat(guestB.read(9 << 12)).as("the other keeps its copy").isEqualTo(100);
+      a.close();
+      host.audit();
+      for (long gfn = 0; gfn < 8; gfn++) {
+        assertThat(guestB.read(gfn + 9 << 12)).isEqualTo(100 + gfn);
+      }
+      assertThat(host.reclaim().orElseThrow().compression().bytes()).isZero();
+      host.audit();
+    }
+  }
+
   @Test
   void aPageCompressedSwappedOrFilledComesBackWhole() {
     FlakyStorage storage = new FlakyStorage(PAGES * PAGE);

@@ -3,7 +3,8 @@ package memvisor.host.dedup;
 import java.util.Arrays;
 
 /**
- * Shared frames by content hash: open addressing, any number of frames per hash.
+ * Places by the hash of what lies there: open addressing, any number of places per hash. A place is
+ * the HPA of a shared frame, or a handle of the compressed pool.
  *
  * <p>Not thread-safe.
  */

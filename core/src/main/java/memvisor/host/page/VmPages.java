@@ -129,7 +129,7 @@ public final class VmPages {
    * @throws IllegalStateException if it shares pages already
    */
   public synchronized void joinTrustDomain(String name) {
-    if (count(PageState.SHARED) > 0) {
+    if (count(PageState.SHARED) > 0 || count(PageState.COMPRESSED) > 0) {
       throw new IllegalStateException("vm %d shares pages already".formatted(vmId));
     }
     trustDomain = name;

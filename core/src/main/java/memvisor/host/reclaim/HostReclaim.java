@@ -120,6 +120,12 @@ public final class HostReclaim {
     return shared;
   }
 
+  /** Forgets what the only VM of a trust domain shared with nobody. */
+  void forget(String trustDomain) {
+    shared.forget(trustDomain);
+    pool.forget(trustDomain);
+  }
+
   CompressedPool pool() {
     return pool;
   }

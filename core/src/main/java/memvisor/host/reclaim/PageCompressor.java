@@ -67,7 +67,12 @@ final class PageCompressor implements PageTaker {
       incompressible.found(region, gfn);
       return 0;
     }
-    long handle = pool.store(pages.codec().bufferHva(), length, Hva.crc32c(hva, PAGE_BYTES));
+    long handle =
+        pool.store(
+            pool.domain(pages.vm().trustDomain()),
+            pages.codec().bufferHva(),
+            length,
+            Hva.crc32c(hva, PAGE_BYTES));
     if (handle == CompressedPool.REFUSED) {
       return EXHAUSTED;
     }

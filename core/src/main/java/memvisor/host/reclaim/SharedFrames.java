@@ -65,6 +65,15 @@ final class SharedFrames {
     return domains.computeIfAbsent(name, n -> new Domain(host.ledger().frameCount()));
   }
 
+  /** Forgets a trust domain whose only VM has given all its pages back. */
+  synchronized void forget(String name) {
+    Domain gone = domains.remove(name);
+    if (gone != null && gone.stable.size() > 0) {
+      throw new IllegalStateException(
+          "trust domain '%s' still shares frames: count=%d".formatted(name, gone.stable.size()));
+    }
+  }
+
   /** One more page on the page of zeroes: its HPA, or -1 if there is no frame for it. */
   synchronized long joinZero() {
     if (zeroHpa < 0) {

@@ -106,9 +106,16 @@ public final class VmReclaim {
     return reclaim.exhausted();
   }
 
-  /** What a compressed page takes in the pool, in bytes. */
-  public int pooledBytes(long entry) {
-    return reclaim.pool().lengthBytes(PageEntry.handle(entry));
+  /** A compressed page's part of the bytes in the pool: one of n equal pages has an n-th. */
+  public double pooledBytes(long entry) {
+    return reclaim.pool().partBytes(PageEntry.handle(entry));
+  }
+
+  /** Forgets the trust domain of a VM that was alone in it, and has given all its pages back. */
+  public void leaveTrustDomain() {
+    if (vm.trustDomain().equals(vm.ownTrustDomain())) {
+      reclaim.forget(vm.trustDomain());
+    }
   }
 
   VmPages vm() {
@@ -278,7 +285,7 @@ public final class VmReclaim {
           "the compressed page gfn=0x%x of vm %d is damaged: its checksum does not match"
               .formatted(gfn, vm.vmId()));
     }
-    pool.free(PageEntry.handle(entry));
+    release(entry, TransitionReason.DECOMPRESSED);
     return vm.publish(region, gfn, Backing.of(own, false), TransitionReason.DECOMPRESSED, started);
   }
 
@@ -339,7 +346,10 @@ public final class VmReclaim {
       case UNTOUCHED, BALLOONED, SAME_FILLED -> {}
       case RESIDENT -> host.free(Backing.hpa(entry), vm.vmId(), reason);
       case ZERO, SHARED -> reclaim.shared().leave(vm.trustDomain(), Backing.hpa(entry), reason);
-      case COMPRESSED -> reclaim.pool().free(PageEntry.handle(entry));
+      case COMPRESSED ->
+          reclaim
+              .pool()
+              .free(reclaim.pool().domain(vm.trustDomain()), PageEntry.handle(entry));
       case SWAPPED -> swapFile().free(PageEntry.slot(entry));
     }
   }

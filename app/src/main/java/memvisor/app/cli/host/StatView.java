@@ -93,6 +93,7 @@ record StatView(String title, List<Group> groups) {
         "compressed pool",
         List.of(
             count("pages", pool.pages()),
+            count("pages_sharing", pool.sharing()),
             count("frames", pool.frames()),
             count("bytes", pool.bytes()),
             count("pages_ever", pool.stored()),

@@ -23,6 +23,8 @@ public record Decision(long timeNanos, int vmId, Step step, long pages, String r
     DEFLATE("gave %d pages back to %s"),
     /** Compressed cold pages in memory. */
     COMPRESS("compressed %d pages of %s"),
+    /** Compressed pages of a VM that had not used them for long, although nothing was short. */
+    TRIM("trimmed %d pages of %s"),
     /** Wrote cold pages to the swap file. */
     SWAP("swapped out %d pages of %s"),
     /** Found nothing more to take. */

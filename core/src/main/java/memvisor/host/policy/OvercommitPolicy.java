@@ -21,6 +21,7 @@ public final class OvercommitPolicy {
   private final PolicyOptions options;
   private final MinimumFunding funding;
   private final StormDetector storms;
+  private final Trimmer trimmer;
   private final Map<Integer, Calm> calms = new HashMap<>();
   private MemoryState state = MemoryState.HIGH;
 
@@ -36,6 +37,7 @@ public final class OvercommitPolicy {
     this.options = options;
     funding = new MinimumFunding(options.idleTaxPercent());
     storms = new StormDetector(options.stormPercent());
+    trimmer = new Trimmer(options.trimAfterNanos());
   }
 
   /** The knobs. */
@@ -85,6 +87,7 @@ public final class OvercommitPolicy {
       take(view, wanted, orders);
     }
     keepLimits(view, orders);
+    trimmer.trim(view, state, orders);
     return new Plan(state, Math.max(0, wanted), orders);
   }
 

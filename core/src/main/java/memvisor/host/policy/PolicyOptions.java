@@ -10,6 +10,8 @@ package memvisor.host.policy;
  *     back; doubled for a VM each time that turned out to be too early
  * @param stormPercent waiting from which on a VM is said to be in a swap storm, in percent of its
  *     time over ten seconds
+ * @param trimAfterNanos how long a VM must have left a page alone, on its own clock, for the page to
+ *     be compressed although nothing is short; 0: never
  * @param contract what is expected of balloons
  */
 public record PolicyOptions(
@@ -17,13 +19,16 @@ public record PolicyOptions(
     long tickNanos,
     long settleNanos,
     int stormPercent,
+    long trimAfterNanos,
     BalloonContract contract) {
   /**
    * The defaults: the idle tax of ESX (75%); a look every quarter of a second, in which a VM of
-   * this monitor takes a few MiB; five seconds of calm; a fifth of the time spent waiting.
+   * this monitor takes a few MiB; five seconds of calm; a fifth of the time spent waiting; pages
+   * untouched for half a minute.
    */
   public static final PolicyOptions DEFAULT =
-      new PolicyOptions(75, 250_000_000L, 5_000_000_000L, 20, BalloonContract.DEFAULT);
+      new PolicyOptions(
+          75, 250_000_000L, 5_000_000_000L, 20, 30_000_000_000L, BalloonContract.DEFAULT);
 
   /** Checks the ranges. */
   public PolicyOptions {
@@ -31,25 +36,30 @@ public record PolicyOptions(
       throw new IllegalArgumentException(
           "the tax on idle memory is 0 to 99 percent, not " + idleTaxPercent);
     }
-    if (tickNanos <= 0 || settleNanos < 0 || stormPercent < 1 || stormPercent > 100) {
+    if (tickNanos <= 0 || settleNanos < 0 || trimAfterNanos < 0 || stormPercent < 1 || stormPercent > 100) {
       throw new IllegalArgumentException(
-          "tickNanos=%d settleNanos=%d stormPercent=%d"
-              .formatted(tickNanos, settleNanos, stormPercent));
+          "tickNanos=%d settleNanos=%d stormPercent=%d trimAfterNanos=%d"
+              .formatted(tickNanos, settleNanos, stormPercent, trimAfterNanos));
     }
   }
 
   /** The same with another tax. */
   public PolicyOptions withIdleTaxPercent(int percent) {
-    return new PolicyOptions(percent, tickNanos, settleNanos, stormPercent, contract);
+    return new PolicyOptions(percent, tickNanos, settleNanos, stormPercent, trimAfterNanos, contract);
   }
 
   /** The same with another period. */
   public PolicyOptions withTickNanos(long nanos) {
-    return new PolicyOptions(idleTaxPercent, nanos, settleNanos, stormPercent, contract);
+    return new PolicyOptions(idleTaxPercent, nanos, settleNanos, stormPercent, trimAfterNanos, contract);
+  }
+
+  /** The same, but with pages compressed after another time; 0: only in need. */
+  public PolicyOptions withTrimAfterNanos(long nanos) {
+    return new PolicyOptions(idleTaxPercent, tickNanos, settleNanos, stormPercent, nanos, contract);
   }
 
   /** The same with another balloon contract. */
   public PolicyOptions withContract(BalloonContract newContract) {
-    return new PolicyOptions(idleTaxPercent, tickNanos, settleNanos, stormPercent, newContract);
+    return new PolicyOptions(idleTaxPercent, tickNanos, settleNanos, stormPercent, trimAfterNanos, newContract);
   }
 }

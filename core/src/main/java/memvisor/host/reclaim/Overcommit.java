@@ -209,6 +209,7 @@ public final class Overcommit {
         vm.terms,
         resident,
         Math.min(resident, workingSet.orElse(resident)),
+        vm.vm.reclaim().map(VmReclaim::coldPages).orElse(0L),
         vm.vm.pressure(),
         vm.refaultsPerSecond,
         balloon);
@@ -219,7 +220,7 @@ public final class Overcommit {
       case STATE, STORM ->
           reclaim.decided(order.vmId(), order.step(), order.pages(), order.reason());
       case MERGE -> managed.keySet().forEach(vmId -> give(vmId, order));
-      case COMPRESS, SWAP -> give(order.vmId(), order);
+      case COMPRESS, SWAP, TRIM -> give(order.vmId(), order);
       case BALLOON -> resize(order, order.pages());
       case DEFLATE -> resize(order, -order.pages());
       case GIVE_UP, BREACH, ADMISSION ->

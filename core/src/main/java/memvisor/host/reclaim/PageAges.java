@@ -42,6 +42,7 @@ final class PageAges {
 
   private final boolean[] accessed = new boolean[BATCH];
   private final long[] pagesOfAge = new long[OLDEST + 1];
+  private final long[] incompressibleOfAge = new long[OLDEST + 1];
   private final long[] harvestNanos = new long[OLDEST + 1];
   private int harvests;
 
@@ -49,6 +50,8 @@ final class PageAges {
   private boolean known;
 
   private volatile long workingSetPages = -1;
+  private volatile long coldPages;
+  private int coldAge = OLDEST + 1;
 
   PageAges(VmReclaim pages) {
     vm = pages.vm();
@@ -65,6 +68,35 @@ final class PageAges {
   OptionalLong workingSetPages() {
     long pages = workingSetPages;
     return pages < 0 ? OptionalLong.empty() : OptionalLong.of(pages);
+  }
+
+  /** Pages left alone for as long as the last {@link #findCold} was told that may still compress. */
+  long coldPages() {
+    return coldPages;
+  }
+
+  /** The age of the youngest of these; more than any age if there are none. */
+  int coldAge() {
+    return coldAge;
+  }
+
+  /**
+   * Counts the pages that were not accessed since a time on the VM's clock.
+   *
+   * @param sinceNanos the time
+   */
+  void findCold(long sinceNanos) {
+    int age = 1;
+    int known = Math.min(harvests - 1, OLDEST);
+    while (age <= known && harvestNanos[(harvests - age) % harvestNanos.length] > sinceNanos) {
+      age++;
+    }
+    coldAge = this.known && age <= known ? age : OLDEST + 1;
+    long pages = 0;
+    for (int older = coldAge; older <= OLDEST; older++) {
+      pages += pagesOfAge[older] - incompressibleOfAge[older];
+    }
+    coldPages = pages;
   }
 
   /** When the flags were last harvested, on the VM's clock; never: long ago. */
@@ -103,15 +135,25 @@ final class PageAges {
 
   /** A page did not compress: it is not tried again before it was accessed. */
   void foundIncompressible(int region, int index) {
-    incompressible[region].set(index);
+    if (!incompressible[region].get(index)) {
+      incompressible[region].set(index);
+      incompressibleOfAge[ages[region][index]]++;
+    }
   }
 
   /** A page lost its frame; when it comes back it is young. */
   void taken(int region, int index) {
     pagesOfAge[ages[region][index]]--;
+    forgive(region, index);
     ages[region][index] = 0;
     pagesOfAge[0]++;
-    incompressible[region].clear(index);
+  }
+
+  private void forgive(int region, int index) {
+    if (incompressible[region].get(index)) {
+      incompressible[region].clear(index);
+      incompressibleOfAge[ages[region][index]]--;
+    }
   }
 
   /**
@@ -123,6 +165,7 @@ final class PageAges {
     harvests++;
     harvestNanos[harvests % harvestNanos.length] = nowNanos;
     Arrays.fill(pagesOfAge, 0);
+    Arrays.fill(incompressibleOfAge, 0);
     known = true;
     for (int region = 0; region < ages.length; region++) {
       for (long first = frames.firstGfn(region); first < frames.endGfn(region); first += BATCH) {
@@ -153,6 +196,7 @@ final class PageAges {
         ages[region][index]++;
       }
       pagesOfAge[ages[region][index]]++;
+      incompressibleOfAge[ages[region][index]] += incompressible[region].get(index) ? 1 : 0;
     }
   }
 

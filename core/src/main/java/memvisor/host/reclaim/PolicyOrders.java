@@ -15,11 +15,21 @@ final class PolicyOrders {
   /** Most pages that one standstill takes: some milliseconds. */
   private static final long PAGES_PER_STANDSTILL = 1024;
 
+  /** Where nothing is short the guest is to notice nothing: a few milliseconds per look. */
+  private static final long TRIMMED_PER_LOOK = 256;
+
+  /** One entry in the log of decisions for so many trimmed pages, or the last of them. */
+  private static final long TRIMMED_PER_DECISION = 8192;
+
   private static final Order NONE = new Order(Decision.MACHINE, Step.GIVE_UP, 0, "");
 
   private final VmReclaim pages;
   private volatile Order merge = NONE;
   private volatile Order take = NONE;
+  private volatile Order trim = NONE;
+
+  /** Pages trimmed of which the log of decisions does not tell yet; the VM's own thread. */
+  private long trimmed;
 
   /** Counts what was given and taken back: work that began before a change does not undo it. */
   private int edition;
@@ -35,6 +45,7 @@ final class PolicyOrders {
     state = machineState;
     merge = NONE;
     take = NONE;
+    trim = NONE;
     edition++;
   }
 
@@ -45,16 +56,16 @@ final class PolicyOrders {
   }
 
   private synchronized void accept(Order order) {
-    if (order.step() == Step.MERGE) {
-      merge = order;
-    } else {
-      take = order;
+    switch (order.step()) {
+      case MERGE -> merge = order;
+      case TRIM -> trim = order;
+      default -> take = order;
     }
     edition++;
   }
 
   boolean isPending() {
-    return take.pages() > 0 || merge.pages() > 0;
+    return take.pages() > 0 || merge.pages() > 0 || trim.pages() > 0;
   }
 
   private synchronized int edition() {
@@ -65,6 +76,7 @@ final class PolicyOrders {
     if (edition == since) {
       merge = NONE;
       take = rest;
+      trim = NONE;
     }
   }
 
@@ -78,13 +90,28 @@ final class PolicyOrders {
     if (zeroes.pages() > 0) {
       pages.record(Step.MERGE, pages.mergeZeroes(nowNanos), zeroes.reason());
     }
+    trim(trim);
     Order order = take;
     // Part by part, so that the guest runs in between, unless there is nothing left for others.
     boolean low = state == MemoryState.LOW;
     long most = low ? order.pages() : Math.min(order.pages(), PAGES_PER_STANDSTILL);
-    long taken = take(order, Math.min(most, pages.abovePages()), nowNanos);
+    long taken = most == 0 ? 0 : take(order, Math.min(most, pages.abovePages()), nowNanos);
     long rest = taken < most ? 0 : order.pages() - taken;
     leave(rest <= 0 ? NONE : new Order(order.vmId(), order.step(), rest, order.reason()), since);
+  }
+
+  /** Compresses the coldest pages of those that are cold enough for the policy. */
+  private void trim(Order order) {
+    if (order.pages() == 0) {
+      return;
+    }
+    long most = Math.min(TRIMMED_PER_LOOK, Math.min(order.pages(), pages.abovePages()));
+    long taken = pages.compressCold(most, pages.coldAge());
+    trimmed += taken;
+    if (trimmed >= TRIMMED_PER_DECISION || taken < TRIMMED_PER_LOOK) {
+      pages.record(Step.TRIM, trimmed, order.reason());
+      trimmed = 0;
+    }
   }
 
   /** Cold pages by the means ordered; in need by any, and then pages that are in use. */

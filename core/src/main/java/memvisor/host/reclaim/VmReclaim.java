@@ -147,6 +147,16 @@ public final class VmReclaim {
     return ages.workingSetPages();
   }
 
+  /** Pages left alone for so long that the policy may have them compressed without need. */
+  long coldPages() {
+    return ages.coldPages();
+  }
+
+  /** The age of the youngest of these. */
+  int coldAge() {
+    return ages.coldAge();
+  }
+
   /** Host frames that are never taken from this VM by force. */
   void setFloorPages(long pages) {
     floorPages = pages;
@@ -477,6 +487,11 @@ public final class VmReclaim {
 
   private void harvest(long nowNanos) {
     ages.harvest(nowNanos);
+    reclaim
+        .overcommit()
+        .map(policy -> policy.options().trimAfterNanos())
+        .filter(after -> after > 0)
+        .ifPresent(after -> ages.findCold(nowNanos - after));
     harvested = true;
     nextSampleNanos = host.ledger().nowNanos() + PageAges.HOST_PERIOD_NANOS;
   }
@@ -547,6 +562,11 @@ public final class VmReclaim {
   /** Scans all pages of the VM once; VM still. */
   public long scanAll() {
     return scanner.scanAll();
+  }
+
+  /** Compresses up to that many pages of at least that age; VM still. */
+  long compressCold(long pages, int youngest) {
+    return cold.compress(pages, youngest, () -> false);
   }
 
   /** Compresses up to that many pages, cold or not; VM still. */

@@ -57,7 +57,7 @@ final class OvercommitSimulationTest {
         balloon = new BalloonView(standing, balloonTarget, ballooned, available);
       }
       long used = Math.min(resident, workingSet);
-      return new VmView(id, terms, resident, used, Pressure.NONE, refaults, balloon);
+      return new VmView(id, terms, resident, used, 0, Pressure.NONE, refaults, balloon);
     }
 
     /** What the guest does not use of what it has: page cache counts as available. */

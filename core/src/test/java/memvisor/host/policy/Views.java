@@ -11,7 +11,7 @@ final class Views {
   private Views() {}
 
   static VmView vm(int id, VmTerms terms, long resident, long workingSet, BalloonView balloon) {
-    return new VmView(id, terms, resident, workingSet, Pressure.NONE, 0, balloon);
+    return new VmView(id, terms, resident, workingSet, 0, Pressure.NONE, 0, balloon);
   }
 
   static VmView vm(int id, long promised, long resident, long workingSet) {

@@ -4,6 +4,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.concurrent.TimeUnit;
 import memvisor.host.dedup.DedupOptions;
 import memvisor.host.frames.HostMemoryOptions;
 import memvisor.host.policy.PolicyOptions;
@@ -29,6 +30,9 @@ public record HostConfig(
     List<Guest> vms) {
   /** The swap file is twice as large as all guests if nobody says otherwise. */
   private static final int DEFAULT_SWAP_FACTOR = 2;
+
+  /** Ages of pages are kept for a little longer. */
+  private static final int LONGEST_TRIM_SECONDS = 240;
 
   /**
    * A swap file, to be made.
@@ -70,10 +74,18 @@ public record HostConfig(
             .flatMap(section -> section.number("idle-tax-percent", 0, 99))
             .orElse((long) PolicyOptions.DEFAULT.idleTaxPercent())
             .intValue();
-    PolicyOptions policy = PolicyOptions.DEFAULT.withIdleTaxPercent(tax);
+    PolicyOptions policy =
+        PolicyOptions.DEFAULT.withIdleTaxPercent(tax).withTrimAfterNanos(trimAfterNanos(reclaim));
     reclaim.ifPresent(section -> section.rejectUnknown("reclaim"));
     root.rejectUnknown("a host");
     return new HostConfig(memoryBytes, socket, options, swap, policy, vms);
+  }
+
+  private static long trimAfterNanos(Optional<Section> reclaim) {
+    return reclaim
+        .flatMap(section -> section.number("trim-after-seconds", 0, LONGEST_TRIM_SECONDS))
+        .map(TimeUnit.SECONDS::toNanos)
+        .orElse(PolicyOptions.DEFAULT.trimAfterNanos());
   }
 
   private static void requireSize(Section root, long memoryBytes) {

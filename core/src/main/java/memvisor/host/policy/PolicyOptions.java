@@ -10,8 +10,8 @@ package memvisor.host.policy;
  *     back; doubled for a VM each time that turned out to be too early
  * @param stormPercent waiting from which on a VM is said to be in a swap storm, in percent of its
  *     time over ten seconds
- * @param trimAfterNanos how long a VM must have left a page alone, on its own clock, for the page to
- *     be compressed although nothing is short; 0: never
+ * @param trimAfterNanos how long a VM must have left a page alone, on its own clock, for the page
+ *     to be compressed although nothing is short; 0: never
  * @param contract what is expected of balloons
  */
 public record PolicyOptions(
@@ -36,7 +36,11 @@ public record PolicyOptions(
       throw new IllegalArgumentException(
           "the tax on idle memory is 0 to 99 percent, not " + idleTaxPercent);
     }
-    if (tickNanos <= 0 || settleNanos < 0 || trimAfterNanos < 0 || stormPercent < 1 || stormPercent > 100) {
+    if (tickNanos <= 0
+        || settleNanos < 0
+        || trimAfterNanos < 0
+        || stormPercent < 1
+        || stormPercent > 100) {
       throw new IllegalArgumentException(
           "tickNanos=%d settleNanos=%d stormPercent=%d trimAfterNanos=%d"
               .formatted(tickNanos, settleNanos, stormPercent, trimAfterNanos));
@@ -45,12 +49,14 @@ public record PolicyOptions(
 
   /** The same with another tax. */
   public PolicyOptions withIdleTaxPercent(int percent) {
-    return new PolicyOptions(percent, tickNanos, settleNanos, stormPercent, trimAfterNanos, contract);
+    return new PolicyOptions(
+        percent, tickNanos, settleNanos, stormPercent, trimAfterNanos, contract);
   }
 
   /** The same with another period. */
   public PolicyOptions withTickNanos(long nanos) {
-    return new PolicyOptions(idleTaxPercent, nanos, settleNanos, stormPercent, trimAfterNanos, contract);
+    return new PolicyOptions(
+        idleTaxPercent, nanos, settleNanos, stormPercent, trimAfterNanos, contract);
   }
 
   /** The same, but with pages compressed after another time; 0: only in need. */
@@ -60,6 +66,7 @@ public record PolicyOptions(
 
   /** The same with another balloon contract. */
   public PolicyOptions withContract(BalloonContract newContract) {
-    return new PolicyOptions(idleTaxPercent, tickNanos, settleNanos, stormPercent, trimAfterNanos, newContract);
+    return new PolicyOptions(
+        idleTaxPercent, tickNanos, settleNanos, stormPercent, trimAfterNanos, newContract);
   }
 }

@@ -7,8 +7,8 @@ package memvisor.host.policy;
  * @param terms what it was promised
  * @param residentPages host frames charged to it, its monitor's tables included
  * @param workingSetPages of those, how many it used lately; {@code residentPages} if nobody knows
- * @param coldPages pages that it has left alone for {@link PolicyOptions#trimAfterNanos}, those left
- *     out that are known not to compress
+ * @param coldPages pages that it has left alone for {@link PolicyOptions#trimAfterNanos}, those
+ *     left out that are known not to compress
  * @param pressure how much of its time it waited for memory
  * @param refaultsPerSecond pages a second that it had given up and needed again
  * @param balloon its balloon

@@ -70,7 +70,9 @@ final class PageAges {
     return pages < 0 ? OptionalLong.empty() : OptionalLong.of(pages);
   }
 
-  /** Pages left alone for as long as the last {@link #findCold} was told that may still compress. */
+  /**
+   * Pages left alone for as long as the last {@link #findCold} was told that may still compress.
+   */
   long coldPages() {
     return coldPages;
   }

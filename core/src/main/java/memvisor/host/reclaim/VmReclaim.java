@@ -357,9 +357,7 @@ public final class VmReclaim {
       case RESIDENT -> host.free(Backing.hpa(entry), vm.vmId(), reason);
       case ZERO, SHARED -> reclaim.shared().leave(vm.trustDomain(), Backing.hpa(entry), reason);
       case COMPRESSED ->
-          reclaim
-              .pool()
-              .free(reclaim.pool().domain(vm.trustDomain()), PageEntry.handle(entry));
+          reclaim.pool().free(reclaim.pool().domain(vm.trustDomain()), PageEntry.handle(entry));
       case SWAPPED -> swapFile().free(PageEntry.slot(entry));
     }
   }

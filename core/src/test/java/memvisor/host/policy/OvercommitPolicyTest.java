@@ -213,7 +213,14 @@ final class OvercommitPolicyTest {
     VmView calm = vm(1, 60_000, 40_000, 40_000);
     VmView storm =
         new VmView(
-            2, VmTerms.of("b", 60_000), 20_000, 20_000, 0, Views.waiting(40), 900, BalloonView.NONE);
+            2,
+            VmTerms.of("b", 60_000),
+            20_000,
+            20_000,
+            0,
+            Views.waiting(40),
+            900,
+            BalloonView.NONE);
     Plan first = policy.plan(host(5 * SECOND, TOTAL, 30_000, all, calm, storm));
     assertThat(first.orders()).hasSize(1);
     assertThat(first.orders().getFirst().step()).isEqualTo(Step.STORM);

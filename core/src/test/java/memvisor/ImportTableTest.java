@@ -91,7 +91,7 @@ final class ImportTableTest {
   /** The packages within {@code host}, from the lowest up. */
   private static final List<Row> HOST =
       List.of(
-          new Row("compress", Set.of()),
+          new Row("compress", Set.of("dedup")),
           new Row("dedup", Set.of()),
           new Row("swap", Set.of()),
           new Row("policy", Set.of()),

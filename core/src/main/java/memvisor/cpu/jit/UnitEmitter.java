@@ -14,6 +14,13 @@ import memvisor.cpu.x86.Lowered;
  * jump to each other directly.
  */
 final class UnitEmitter {
+  /**
+   * So many backward branches in its first run, which executes nothing, have HotSpot's policy ask
+   * for C2 at once; where the launcher keeps C2 from the class, it compiles with C1 without
+   * counters then, instead of with counters first. Costs microseconds where it does not.
+   */
+  private static final int PRIMING_LOOPS = 160;
+
   private static final FlagState IN_PROCESSOR = new FlagState.InProcessor();
 
   private final HotCode code;
@@ -74,12 +81,15 @@ final class UnitEmitter {
                       "run",
                       MethodTypeDesc.of(ConstantDescs.CD_int, Emitter.VCPU),
                       0,
-                      b -> new UnitEmitter(code, b, links).emitMethod());
+                      b -> new UnitEmitter(code, b, links).emitMethod(!hot));
                 });
     return new Unit(bytes, links.size());
   }
 
-  private void emitMethod() {
+  private void emitMethod(boolean primed) {
+    if (primed) {
+      emitPriming();
+    }
     frame.prologue();
     for (int block = 0; block < code.blocks(); block++) {
       e.b.labelBinding(blockLabels[block]);
@@ -87,6 +97,21 @@ final class UnitEmitter {
       exits.flush();
     }
     epilogues();
+  }
+
+  /** Counts where the caller asks for that, and does nothing else; see {@link #PRIMING_LOOPS}. */
+  private void emitPriming() {
+    Label start = e.newLabel();
+    Label loop = e.newLabel();
+    e.pushIntField("translatedLimit");
+    e.b.ifge(start);
+    e.b.iconst_0().istore(frame.retired);
+    e.b.labelBinding(loop);
+    e.b.iinc(frame.retired, 1).iload(frame.retired);
+    e.constant(PRIMING_LOOPS);
+    e.b.if_icmplt(loop);
+    e.b.iconst_m1().ireturn();
+    e.b.labelBinding(start);
   }
 
   private void epilogues() {

@@ -30,6 +30,9 @@ public abstract class CompiledCode {
   /** Another exit kind: the operation was not executed, which is left to its object. */
   static final int RARE = 7;
 
+  /** As {@link Vcpu#translatedLimit}: execute nothing, only count for the JVM's sake. */
+  static final int PRIMED = -1;
+
   /** The generated code answers an exit as {@code operation << EXIT_SHIFT | kind}. */
   static final int EXIT_SHIFT = 4;
 

@@ -157,6 +157,8 @@ final class Interpreter {
     CompiledCode made = translator.translate(new HotCode(block));
     if (made != null) {
       source.keep(made);
+      c.translatedLimit = CompiledCode.PRIMED;
+      made.run(c);
     }
   }
 

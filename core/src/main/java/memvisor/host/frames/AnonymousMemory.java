@@ -40,6 +40,7 @@ final class AnonymousMemory implements AutoCloseable {
     long mappedBytes = sizeBytes + ALIGNMENT;
     if (Mmap.AVAILABLE) {
       long address = Mmap.map(mappedBytes);
+      Mmap.preferLargePages(address, mappedBytes);
       return new AnonymousMemory(() -> Mmap.unmap(address, mappedBytes), address);
     }
     Arena arena = Arena.ofShared();
@@ -96,6 +97,13 @@ final class AnonymousMemory implements AutoCloseable {
         function(
             "munmap", FunctionDescriptor.of(ValueLayout.JAVA_INT, ADDRESS, ValueLayout.JAVA_LONG));
 
+    private static final int MADV_HUGEPAGE = 14;
+    private static final MethodHandle MADVISE =
+        function(
+            "madvise",
+            FunctionDescriptor.of(
+                ValueLayout.JAVA_INT, ADDRESS, ValueLayout.JAVA_LONG, ValueLayout.JAVA_INT));
+
     private static MethodHandle function(String name, FunctionDescriptor descriptor) {
       Linker linker = Linker.nativeLinker();
       MemorySegment symbol =
@@ -120,6 +128,22 @@ final class AnonymousMemory implements AutoCloseable {
         return result.address();
       } catch (Throwable e) {
         throw rethrow("mmap", e);
+      }
+    }
+
+    /** Asks Linux for pages of 2 MiB; it is as well if there are none. */
+    static void preferLargePages(long address, long sizeBytes) {
+      if (!LINUX) {
+        return;
+      }
+      try (Arena arena = Arena.ofConfined()) {
+        MemorySegment state = arena.allocate(STATE);
+        int unused =
+            (int)
+                MADVISE.invokeExact(
+                    state, MemorySegment.ofAddress(address), sizeBytes, MADV_HUGEPAGE);
+      } catch (Throwable e) {
+        throw rethrow("madvise", e);
       }
     }
 

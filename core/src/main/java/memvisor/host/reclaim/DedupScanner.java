@@ -29,13 +29,17 @@ final class DedupScanner {
   private final DedupOptions options;
   private final int[][] lastHash;
   private final ScanOrder order;
+  private final ScanPace pace;
+  private long lookedAt;
+  private long mergedInScan;
   private long unshared;
   private long changing;
   private long publishedUnshared;
   private long publishedChanging;
 
-  DedupScanner(VmReclaim pages) {
+  DedupScanner(VmReclaim pages, ScanPace pace) {
     this.pages = pages;
+    this.pace = pace;
     vm = pages.vm();
     frames = pages.frames();
     shared = pages.shared().shared();
@@ -67,6 +71,8 @@ final class DedupScanner {
       looked++;
     }
     shared.count(looked);
+    lookedAt += looked;
+    mergedInScan += merged;
     if (!order.hasNext()) {
       endFullScan();
     }
@@ -74,6 +80,11 @@ final class DedupScanner {
   }
 
   private void endFullScan() {
+    synchronized (vm) {
+      pace.scanned(lookedAt, mergedInScan);
+    }
+    lookedAt = 0;
+    mergedInScan = 0;
     shared.countFullScan(unshared - publishedUnshared, changing - publishedChanging);
     publishedUnshared = unshared;
     publishedChanging = changing;

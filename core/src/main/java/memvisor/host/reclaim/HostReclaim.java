@@ -135,6 +135,12 @@ public final class HostReclaim {
     return host.freeFrames() < lowFrames();
   }
 
+  /** Whether memory is worth an effort: the policy does not see plenty of it, or it is low. */
+  boolean isShort() {
+    Overcommit on = overcommit;
+    return isLow() || on != null && on.state() != MemoryState.HIGH;
+  }
+
   /** Whether so much is free that a VM need not take from itself any more. */
   boolean isEnough() {
     return host.freeFrames() >= highFrames();

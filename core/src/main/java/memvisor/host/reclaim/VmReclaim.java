@@ -46,6 +46,7 @@ public final class VmReclaim {
   private final PageCodec codec = new PageCodec();
   private final Arena arena = Arena.ofAuto();
   private final long scratch = arena.allocate(PAGE_BYTES, 64).address();
+  private final ScanPace pace = new ScanPace();
   private final DedupScanner scanner;
   private final PageSwapper swapper;
   private final PoolWriteback writeback;
@@ -83,7 +84,7 @@ public final class VmReclaim {
     this.reclaim = reclaim;
     frames = vm.frames();
     this.placer = placer;
-    scanner = new DedupScanner(this);
+    scanner = new DedupScanner(this, pace);
     swapper = new PageSwapper(this);
     writeback = new PoolWriteback(this, swapper);
     ages = new PageAges(this);
@@ -242,6 +243,7 @@ public final class VmReclaim {
   }
 
   private long unshare(int region, long gfn, long entry, long started) {
+    pace.unshared();
     long hpa = Backing.hpa(entry);
     boolean zero = PageEntry.state(entry) == PageState.ZERO;
     if (!zero && reclaim.shared().takeBack(vm.trustDomain(), hpa, vm.vmId())) {
@@ -454,9 +456,12 @@ public final class VmReclaim {
   /** A batch of deduplication if it is time, and what it takes until enough is free; VM still. */
   public void housekeep(long nowNanos) {
     releaseLeft();
+    if (reclaim.isShort()) {
+      pace.hurry();
+    }
     if (reclaim.options().dedup().run() && nowNanos >= nextScanNanos) {
-      nextScanNanos = nowNanos + reclaim.options().dedup().sleepMilliseconds() * 1_000_000;
       scanner.scan(reclaim.options().dedup().pagesToScan());
+      nextScanNanos = nowNanos + pace.pauseNanos(reclaim.options().dedup().sleepMilliseconds());
     }
     harvested = false;
     if (isSampleDue(nowNanos)) {

@@ -9,6 +9,8 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Random;
 import memvisor.boot.BootRequest;
+import memvisor.cpu.jit.JitMode;
+import memvisor.cpu.jit.JitOptions;
 import memvisor.host.HostMemory;
 import memvisor.host.dedup.DedupOptions;
 import memvisor.host.page.PageState;
@@ -38,7 +40,7 @@ public final class Endurance {
   private static final int REPORT_EVERY = 30;
 
   /** Guests that boot at once: more only get into each other's way. */
-  private static final int BOOTING = 3;
+  private static final int BOOTING = 2;
 
   private final Random random;
   private final FaultySwap faults;
@@ -55,7 +57,7 @@ public final class Endurance {
     this.random = random;
   }
 
-  /** Arguments: kernel, initrd, guests, host MiB, minutes, seed, directory of the swap file. */
+  /** Arguments: kernel, initrd, guests, host MiB, minutes, seed, swap file's directory, jit. */
   public static void main(String[] arguments) throws IOException, InterruptedException {
     BootRequest request =
         BootRequest.of(Files.readAllBytes(Path.of(arguments[0])))
@@ -79,7 +81,7 @@ public final class Endurance {
             .withSwap(new SwapFile(faults, (int) slots)));
     try (VmHost host = new VmHost(memory)) {
       Endurance campaign = new Endurance(host, faults, random);
-      campaign.addGuests(request, count);
+      campaign.addGuests(request, count, JitMode.valueOf(arguments[7].toUpperCase(Locale.ROOT)));
       if (!campaign.run(duration)) {
         System.exit(1);
       }
@@ -87,11 +89,12 @@ public final class Endurance {
   }
 
   /** Half of them over nested tables, half over shadow tables. */
-  private void addGuests(BootRequest request, int count) {
+  private void addGuests(BootRequest request, int count, JitMode jit) {
     for (int n = 1; n <= count; n++) {
       TechniqueKind technique = n % 2 == 1 ? TechniqueKind.NESTED : TechniqueKind.SHADOW;
       PcConfiguration configuration =
           PcConfiguration.of(GUEST_BYTES, technique, ClockMode.REAL)
+              .withJit(JitOptions.of(jit))
               .withDevices(List.of(new VirtioSpec.Balloon(true, true)));
       String name = "guest-" + n;
       VmSpec spec =

@@ -72,13 +72,13 @@ final class AluHotOps {
 
   /** A register destination with a register or immediate source. */
   private abstract static class Binary extends MicroOp {
-    final int register;
-    final int source;
+    final byte register;
+    final byte source;
     final long immediate;
 
     Binary(Instruction i, int register, Operand source) {
       super(i.offset, i.length);
-      this.register = register;
+      this.register = (byte) register;
       this.source = source.register;
       this.immediate = source.value;
     }
@@ -86,11 +86,11 @@ final class AluHotOps {
 
   /** INC or DEC of a register. */
   private abstract static class Unary extends MicroOp {
-    final int register;
+    final byte register;
 
     Unary(Instruction i, int register) {
       super(i.offset, i.length);
-      this.register = register;
+      this.register = (byte) register;
     }
   }
 

@@ -65,12 +65,12 @@ final class AluMemoryOps {
 
   /** A register destination with a memory source. */
   private abstract static class Load extends MicroOp {
-    final int register;
+    final byte register;
     final EffectiveAddress memory;
 
     Load(Instruction i, int register, EffectiveAddress memory) {
       super(i.offset, i.length);
-      this.register = register;
+      this.register = (byte) register;
       this.memory = memory;
     }
   }
@@ -78,7 +78,7 @@ final class AluMemoryOps {
   /** A memory operand compared with a register or immediate. */
   private abstract static class CompareMemory extends MicroOp {
     final EffectiveAddress memory;
-    final int source;
+    final byte source;
     final long immediate;
 
     CompareMemory(Instruction i, EffectiveAddress memory, Operand source) {

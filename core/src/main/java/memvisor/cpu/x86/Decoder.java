@@ -211,8 +211,7 @@ final class Decoder {
   private static EffectiveAddress address(
       Instruction i, int base, int index, int scale, long displacement, int defaultSegment) {
     int segment = i.segmentOverride >= 0 ? i.segmentOverride : defaultSegment;
-    return new EffectiveAddress(
-        base, index, scale, displacement, segment, i.addressMask(), !i.longMode);
+    return i.addresses.get(base, index, scale, displacement, segment, i.addressMask(), !i.longMode);
   }
 
   // ---- groups --------------------------------------------------------------------------------

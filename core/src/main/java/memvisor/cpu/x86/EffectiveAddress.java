@@ -11,33 +11,38 @@ final class EffectiveAddress {
   /** A non-canonical address: no translation cache holds it, and no access is made there. */
   static final long NOWHERE = 1L << 63;
 
-  final int base;
-  final int index;
-  final int scale;
+  final byte base;
+  final byte index;
+  final byte scale;
   final long displacement;
-  final int segment;
+  final byte segment;
 
-  /** Wraps the offset: all ones, 0xFFFFFFFF or 0xFFFF by address size. */
-  final long mask;
+  /** High bits of the offset that are dropped: 0, 32 or 48 by address size. */
+  private final byte unusedBits;
 
   /** Outside 64-bit mode segment limits and types are checked. */
   final boolean checked;
 
   EffectiveAddress(
       int base, int index, int scale, long displacement, int segment, long mask, boolean checked) {
-    this.base = base;
-    this.index = index;
-    this.scale = scale;
+    this.base = (byte) base;
+    this.index = (byte) index;
+    this.scale = (byte) scale;
     this.displacement = displacement;
-    this.segment = segment;
-    this.mask = mask;
+    this.segment = (byte) segment;
+    this.unusedBits = (byte) Long.numberOfLeadingZeros(mask);
     this.checked = checked;
+  }
+
+  /** Wraps the offset: all ones, 0xFFFFFFFF or 0xFFFF by address size. */
+  long mask() {
+    return -1L >>> unusedBits;
   }
 
   /** The offset inside the segment (what LEA computes). */
   long offset(Vcpu c) {
     long[] gpr = c.gpr;
-    return gpr[base] + (gpr[index] << scale) + displacement & mask;
+    return gpr[base] + (gpr[index] << scale) + displacement & mask();
   }
 
   /** The linear address of a read of one byte; see {@link #linear(Vcpu, int, boolean)}. */
@@ -55,7 +60,7 @@ final class EffectiveAddress {
 
   /** As {@link #linear(Vcpu, int, boolean)}, {@code distance} bytes further on. */
   long linear(Vcpu c, int sizeBytes, boolean write, long distance) {
-    long offset = offset(c) + distance & mask;
+    long offset = offset(c) + distance & mask();
     return checked ? checked(c, offset, sizeBytes, write) : offset + c.segmentBase[segment];
   }
 

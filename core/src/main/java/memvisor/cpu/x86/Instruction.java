@@ -29,6 +29,9 @@ final class Instruction {
   static final int PREFIX_F3 = 2;
   static final int PREFIX_F2 = 3;
 
+  /** What operands may have in common. */
+  final AddressPool addresses = new AddressPool();
+
   int map;
   int opcode;
   int prefix;
@@ -125,8 +128,7 @@ final class Instruction {
 
   /** The memory operand {@code SS:[RSP + displacement]}. */
   EffectiveAddress stack(long displacement) {
-    return new EffectiveAddress(
-        Vcpu.RSP, Vcpu.ZERO, 0, displacement, Vcpu.SS, stackMask(), !longMode);
+    return addresses.get(Vcpu.RSP, Vcpu.ZERO, 0, displacement, Vcpu.SS, stackMask(), !longMode);
   }
 
   static long mask(int sizeBytes) {

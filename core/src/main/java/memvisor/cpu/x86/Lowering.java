@@ -326,7 +326,7 @@ final class Lowering {
   }
 
   private static Address address(EffectiveAddress m) {
-    return new Address(m.base, m.index, m.scale, m.displacement, m.segment, m.mask);
+    return new Address(m.base, m.index, m.scale, m.displacement, m.segment, m.mask());
   }
 
   private static Place place(Operand operand) {

@@ -35,15 +35,18 @@ abstract class MicroOp {
   /** The longest instruction in bytes (Intel SDM vol. 2A, 2.3.11). */
   static final int MAX_LENGTH = 15;
 
+  // Narrow fields here and in subclasses: code that runs now and then is spread over a heap whose
+  // reach costs more than its execution.
+
   /** Offset of the instruction from the first byte of its block. */
-  final int offset;
+  final short offset;
 
   /** Length of the instruction in bytes, 1 to 15. */
-  final int length;
+  final byte length;
 
   MicroOp(int offset, int length) {
-    this.offset = offset;
-    this.length = length;
+    this.offset = (short) offset;
+    this.length = (byte) length;
   }
 
   /** Executes on {@code c}; returns one of the constants above. */

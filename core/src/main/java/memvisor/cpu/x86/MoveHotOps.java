@@ -35,13 +35,13 @@ final class MoveHotOps {
   }
 
   private abstract static class RegisterMove extends MicroOp {
-    final int register;
-    final int source;
+    final byte register;
+    final byte source;
     final long immediate;
 
     RegisterMove(Instruction i, int register, Operand source) {
       super(i.offset, i.length);
-      this.register = register;
+      this.register = (byte) register;
       this.source = source.register;
       this.immediate = source.value;
     }
@@ -85,12 +85,12 @@ final class MoveHotOps {
   }
 
   private abstract static class LoadRegister extends MicroOp {
-    final int register;
+    final byte register;
     final EffectiveAddress memory;
 
     LoadRegister(Instruction i, int register, EffectiveAddress memory) {
       super(i.offset, i.length);
-      this.register = register;
+      this.register = (byte) register;
       this.memory = memory;
     }
   }
@@ -161,7 +161,7 @@ final class MoveHotOps {
 
   private abstract static class StoreRegister extends MicroOp {
     final EffectiveAddress memory;
-    final int source;
+    final byte source;
     final long immediate;
 
     StoreRegister(Instruction i, EffectiveAddress memory, Operand source) {

@@ -21,35 +21,49 @@ final class Operand {
   private static final EffectiveAddress NOWHERE =
       new EffectiveAddress(Vcpu.ZERO, Vcpu.ZERO, 0, 0, Vcpu.DS, -1L, false);
 
-  final int kind;
-  final int size;
+  /** Register operands by kind and number: operations have them in common. */
+  private static final Operand[][] REGISTERS = registers();
+
+  final byte kind;
+  final byte size;
 
   /** 64 minus the operand's width in bits. */
-  final int shift;
+  final byte shift;
 
-  final int register;
+  final byte register;
   final long value;
   final EffectiveAddress memory;
 
   private Operand(int kind, int size, int register, long value, EffectiveAddress memory) {
-    this.kind = kind;
-    this.size = size;
-    this.shift = 64 - 8 * size;
-    this.register = register;
+    this.kind = (byte) kind;
+    this.size = (byte) size;
+    this.shift = (byte) (64 - 8 * size);
+    this.register = (byte) register;
     this.value = value;
     this.memory = memory;
+  }
+
+  private static Operand[][] registers() {
+    int[] sizes = {8, 4, 2, 1, 1};
+    Operand[][] operands = new Operand[sizes.length][16];
+    for (int kind = 0; kind < sizes.length; kind++) {
+      for (int number = 0; number < 16; number++) {
+        operands[kind][number] = new Operand(kind, sizes[kind], number, 0, NOWHERE);
+      }
+    }
+    return operands;
   }
 
   /** General register {@code number}; without REX, 8-bit registers 4 to 7 are AH to BH. */
   static Operand register(Instruction i, int number, int size) {
     return switch (size) {
-      case 8 -> new Operand(REGISTER64, 8, number, 0, NOWHERE);
-      case 4 -> new Operand(REGISTER32, 4, number, 0, NOWHERE);
-      case 2 -> new Operand(REGISTER16, 2, number, 0, NOWHERE);
+      case 8 -> REGISTERS[REGISTER64][number];
+      case 4 -> REGISTERS[REGISTER32][number];
+      case 2 -> REGISTERS[REGISTER16][number];
       default ->
           i.rex == 0 && number >= 4
-              ? new Operand(REGISTER8_HIGH, 1, number - 4, 0, NOWHERE)
-              : new Operand(REGISTER8, 1, number, 0, NOWHERE);
+              ? REGISTERS[REGISTER8_HIGH][number - 4]
+              : REGISTERS[REGISTER8][number];
     };
   }
 

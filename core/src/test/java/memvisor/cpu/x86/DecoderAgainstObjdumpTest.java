@@ -79,7 +79,9 @@ class DecoderAgainstObjdumpTest {
     }
     compared++;
     if (supported) {
-      assertThat(op.length).as("length of %s (%s)", text, match.group(2)).isEqualTo(bytes.length);
+      assertThat((int) op.length)
+          .as("length of %s (%s)", text, match.group(2))
+          .isEqualTo(bytes.length);
     }
   }
 }

@@ -13,6 +13,7 @@ import memvisor.host.HostMemory;
 import memvisor.host.VmMemory;
 import memvisor.host.compress.PageCodec;
 import memvisor.host.dedup.DedupOptions;
+import memvisor.host.page.PageState;
 import memvisor.host.page.Placement;
 import memvisor.host.reclaim.ReclaimOptions;
 import memvisor.host.swap.SwapFile;
@@ -30,6 +31,14 @@ import memvisor.memory.MemoryRegion;
 public final class HostMemoryRates {
   private static final int PAGE = 4096;
   private static final int ROUNDS = 7;
+
+  /** The guest's clock between two looks at its memory. */
+  private static final long TICK_NANOS = 20_000_000L;
+
+  /** A thousand batches for every 16 MiB: by then the scan is as slow as it gets. */
+  private static final double TICKS_PER_BYTE = 1000.0 / (16 << 20);
+
+  private static final long LONGEST_NANOS = 1L << 42;
 
   private final PrintStream out;
   private final Path directory;
@@ -61,6 +70,8 @@ public final class HostMemoryRates {
     double[] compress = compressRates(bytes);
     double[] swap = swapRates(bytes);
     double[] large = largePages(bytes);
+    double[] latency = mergeLatencySeconds(bytes);
+    double audit = auditNanos(bytes);
     if (!show) {
       return;
     }
@@ -74,6 +85,17 @@ public final class HostMemoryRates {
         "%6d  %-34s %6.2f us%n", mebibytes, "split a 2 MiB block by moving a page", large[0]);
     out.printf("%6d  %-34s %6.2f us%n", mebibytes, "merge a page, both scanned", merge[0]);
     out.printf("%6d  %-34s %6.2f us%n", mebibytes, "part it by a write", merge[1]);
+    out.printf("%6d  %-34s %6.2f ns%n", mebibytes, "audit, for each guest page", audit);
+    out.printf(
+        "%6d  %-34s %6.2f s of the guest's clock%n",
+        mebibytes,
+        "merge latency, a new guest",
+        latency[0]);
+    out.printf(
+        "%6d  %-34s %6.2f s of the guest's clock%n",
+        mebibytes,
+        "merge latency, nothing to merge long",
+        latency[1]);
   }
 
   private void row(int mebibytes, String what, double rate, String peer, double peerRate) {
@@ -164,6 +186,66 @@ public final class HostMemoryRates {
         merging.medianNanos() / Math.max(1, merged) / 1e3,
         parting.medianNanos() / (bytes / PAGE / 2) / 1e3
       };
+    }
+  }
+
+  /**
+   * Seconds of a guest's clock from two pages becoming equal to their being merged, among pages of
+   * which none is like another: in a guest whose pages were never looked at, and in one that has
+   * been scanned for so long that the scan has become as slow as it gets. Not times but counts: the
+   * scan follows the guest's clock, which is made to tick here.
+   */
+  private static double[] mergeLatencySeconds(long bytes) {
+    try (HostMemory host = host(bytes, Optional.empty());
+        VmMemory vm = guest(host, bytes, PageContents.UNIQUE)) {
+      long last = bytes / PAGE - 1;
+      makeEqual(vm, 0, last, 1);
+      long merged = tickUntil(vm, 0, 2);
+      long slow = merged;
+      for (long end = merged + (long) (bytes * TICKS_PER_BYTE) * TICK_NANOS; slow < end; ) {
+        slow += TICK_NANOS;
+        vm.housekeep(slow);
+      }
+      makeEqual(vm, 1, last - 1, 2);
+      return new double[] {merged / 1e9, (tickUntil(vm, slow, 4) - slow) / 1e9};
+    }
+  }
+
+  private static void makeEqual(VmMemory vm, long one, long other, long seed) {
+    for (int offset = 0; offset < PAGE; offset += 8) {
+      long value = (offset + seed) * 0x9E37_79B9_7F4A_7C15L;
+      vm.writeValue((one << 12) + offset, 8, value);
+      vm.writeValue((other << 12) + offset, 8, value);
+    }
+  }
+
+  /** Lets a guest's clock tick until so many of its pages are shared; the clock then. */
+  private static long tickUntil(VmMemory vm, long now, long sharedPages) {
+    long clock = now;
+    while (vm.pages(PageState.SHARED) < sharedPages) {
+      clock += TICK_NANOS;
+      vm.housekeep(clock);
+      if (clock - now > LONGEST_NANOS) {
+        throw new IllegalStateException("not merged after %d s".formatted(LONGEST_NANOS >> 30));
+      }
+    }
+    return clock;
+  }
+
+  /** Nanoseconds for each guest page to prove that the ledger and the pages agree. */
+  private static double auditNanos(long bytes) {
+    try (HostMemory host = host(bytes, Optional.empty());
+        VmMemory vm = guest(host, bytes, PageContents.PAIRS)) {
+      vm.scanForEqualPages();
+      vm.scanForEqualPages();
+      vm.compressPages(bytes / PAGE / 4);
+      Stopwatch watch = new Stopwatch(ROUNDS);
+      for (int round = 0; round < ROUNDS; round++) {
+        watch.start();
+        host.audit();
+        watch.stop();
+      }
+      return watch.medianNanos() / (bytes / PAGE);
     }
   }
 

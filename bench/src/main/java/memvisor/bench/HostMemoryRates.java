@@ -88,14 +88,10 @@ public final class HostMemoryRates {
     out.printf("%6d  %-34s %6.2f ns%n", mebibytes, "audit, for each guest page", audit);
     out.printf(
         "%6d  %-34s %6.2f s of the guest's clock%n",
-        mebibytes,
-        "merge latency, a new guest",
-        latency[0]);
+        mebibytes, "merge latency, a new guest", latency[0]);
     out.printf(
         "%6d  %-34s %6.2f s of the guest's clock%n",
-        mebibytes,
-        "merge latency, nothing to merge long",
-        latency[1]);
+        mebibytes, "merge latency, nothing to merge long", latency[1]);
   }
 
   private void row(int mebibytes, String what, double rate, String peer, double peerRate) {

@@ -24,7 +24,7 @@ public final class BalloonMove {
   private static final ThreadMXBean THREADS = ManagementFactory.getThreadMXBean();
 
   /** Both guests compute meanwhile. */
-  private static final String BUSY = "while :; do seq 1 2000 | sort -r | md5sum; done >/dev/null &";
+  private static final String BUSY = "while :; do seq 1 2000 | sort -r | md5sum; done >/dev/null & true";
 
   private record Counts(double cpuSeconds, long instructions, long ballooned) {}
 
@@ -38,9 +38,10 @@ public final class BalloonMove {
         .enableReclaim(ReclaimOptions.none(arguments.hostBytes()))
         .enablePolicy(PolicyOptions.DEFAULT);
     try (VmHost host = new VmHost(memory)) {
-      Vm one = arguments.boot(host, "a", GUEST_BYTES, List.of()).vm();
+      GuestShell first = arguments.boot(host, "a", GUEST_BYTES, List.of());
+      Vm one = first.vm();
       GuestShell other = arguments.boot(host, "b", GUEST_BYTES, List.of());
-      new GuestShell(one).run(BUSY);
+      first.run(BUSY);
       other.run(BUSY);
       resize(other.vm(), GUEST_BYTES - MOVED_BYTES);
       await(other.vm(), MOVED_PAGES);

@@ -27,6 +27,8 @@ final class GuestShell {
   void boot() throws InterruptedException {
     vm.start();
     await("# ");
+    // No echo and no prompt: what is heard from here on is what commands print.
+    run("stty -echo; PS1=");
   }
 
   /** Runs a command; what it prints. */
@@ -40,7 +42,7 @@ final class GuestShell {
     listen();
     heard.setLength(0);
     commands++;
-    // The shell joins the two words, so that the echo of what is typed does not hold the marker.
+    // The shell joins the two words: where what is typed is echoed, that does not hold the marker.
     String typed = command + "; echo done''" + commands + "_\n";
     vm.type(typed.getBytes(StandardCharsets.US_ASCII));
   }
@@ -50,7 +52,7 @@ final class GuestShell {
     String marker = "done" + commands + "_";
     await(marker);
     String text = heard.toString();
-    return text.substring(text.indexOf('\n') + 1, text.indexOf(marker)).strip();
+    return text.substring(0, text.indexOf(marker)).strip();
   }
 
   /** Whether the command has ended. */

@@ -23,13 +23,29 @@ final class HostQueries {
     @Spec private CommandSpec spec = CommandSpec.create();
     @Mixin private SocketOptions host = new SocketOptions();
 
+    @Option(names = "--json", description = "Answer in JSON.")
+    private boolean json;
+
     abstract String ask(Asking asking) throws InterruptedException;
 
     @Override
     public Integer call() throws InterruptedException {
-      spec.commandLine().getOut().print(ask(new Asking(host.path(), host.json())));
+      spec.commandLine().getOut().print(ask(new Asking(host.path(), json)));
       spec.commandLine().getOut().flush();
       return 0;
+    }
+  }
+
+  /** A command about the host, or about one of its VMs. */
+  abstract static class OfHostOrVm extends Query {
+    @Parameters(arity = "0..1", paramLabel = "VM", description = "One VM (default: the host).")
+    private Optional<String> vm = Optional.empty();
+
+    abstract String ask(Asking asking, Optional<String> vmName);
+
+    @Override
+    String ask(Asking asking) {
+      return ask(asking, vm);
     }
   }
 
@@ -57,13 +73,10 @@ final class HostQueries {
               + " takes, and what was decided lately. Of a VM: where its pages are, what happened"
               + " to them, when, and what that took.",
       footer = {"", "Examples:", "  memvisor ledger", "  memvisor ledger web-1 --json"})
-  static final class Ledger extends Query {
-    @Parameters(arity = "0..1", paramLabel = "VM", description = "One VM (default: the machine).")
-    private Optional<String> vm = Optional.empty();
-
+  static final class Ledger extends OfHostOrVm {
     @Override
-    String ask(Asking asking) {
-      return asking.ledger(vm);
+    String ask(Asking asking, Optional<String> vmName) {
+      return asking.ledger(vmName);
     }
   }
 
@@ -75,13 +88,10 @@ final class HostQueries {
           "Shows what was counted: of the host, what merging, compressing and swapping did; of a"
               + " VM, its time, exits, translations, changes of pages, pressure and balloon.",
       footer = {"", "Examples:", "  memvisor stat", "  memvisor stat web-1"})
-  static final class Stat extends Query {
-    @Parameters(arity = "0..1", paramLabel = "VM", description = "One VM (default: the host).")
-    private Optional<String> vm = Optional.empty();
-
+  static final class Stat extends OfHostOrVm {
     @Override
-    String ask(Asking asking) {
-      return asking.stat(vm);
+    String ask(Asking asking, Optional<String> vmName) {
+      return asking.stat(vmName);
     }
   }
 

@@ -5,7 +5,7 @@ import java.util.Optional;
 import memvisor.app.cli.host.HostSession;
 import picocli.CommandLine.Option;
 
-/** Which host a command is about, and how it answers. */
+/** Which host a command is about. */
 final class SocketOptions {
   @Option(
       names = "--socket",
@@ -15,14 +15,7 @@ final class SocketOptions {
               + " ~/.cache/memvisor/host.sock).")
   private Optional<Path> socket = Optional.empty();
 
-  @Option(names = "--json", description = "Answer in JSON.")
-  private boolean json;
-
   Path path() {
     return socket.orElseGet(HostSession::defaultSocket);
-  }
-
-  boolean json() {
-    return json;
   }
 }

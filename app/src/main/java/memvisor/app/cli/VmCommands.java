@@ -1,13 +1,11 @@
 package memvisor.app.cli;
 
-import java.nio.file.Path;
 import java.time.Duration;
-import java.util.Optional;
 import java.util.concurrent.Callable;
 import memvisor.app.cli.host.Asking;
 import memvisor.app.cli.host.ConsoleSession;
-import memvisor.app.cli.host.HostSession;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
@@ -106,18 +104,14 @@ final class VmCommands {
         "  echo 'free -m' | memvisor console web-1     ends when the guest has been quiet for 2 s"
       })
   static final class Console implements Callable<Integer> {
-    @Option(
-        names = "--socket",
-        paramLabel = "PATH",
-        description = "Where the host listens; see memvisor ps --help.")
-    private Optional<Path> socket = Optional.empty();
+    @Mixin private SocketOptions host = new SocketOptions();
 
     @Parameters(paramLabel = "VM", description = "The VM's name, as memvisor ps lists it.")
     private String vm = "";
 
     @Override
     public Integer call() throws InterruptedException {
-      ConsoleSession.show(socket.orElseGet(HostSession::defaultSocket), vm, System.in, System.out);
+      ConsoleSession.show(host.path(), vm, System.in, System.out);
       return 0;
     }
   }

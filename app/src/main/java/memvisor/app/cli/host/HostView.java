@@ -140,13 +140,19 @@ record HostView(
     long running = vms.stream().filter(vm -> vm.ownBytes() > 0).count();
     long used = memoryBytes - freeBytes;
     long guests = vms.stream().mapToLong(vm -> vm.ownBytes() > 0 ? vm.memoryBytes() : 0).sum();
-    return "%d VMs with memory, %s MiB in their eyes, in %s of %s MiB%s; %s free, %s shared, %s compressed\n"
+    String promised =
+        switch ((int) running) {
+          case 0 -> "no VM has memory";
+          case 1 -> "1 VM with memory, %s MiB in its eyes".formatted(Sizes.mib(guests));
+          default ->
+              "%d VMs with memory, %s MiB in their eyes".formatted(running, Sizes.mib(guests));
+        };
+    return "%s, in %s of %s MiB%s; %s free, %s shared, %s compressed\n"
         .formatted(
-            running,
-            Sizes.mib(guests),
+            promised,
             Sizes.mib(used),
             Sizes.mib(memoryBytes),
-            running == 0 ? "" : " (%s each)".formatted(Sizes.mib(used / running)),
+            running < 2 ? "" : " (%s each)".formatted(Sizes.mib(used / running)),
             Sizes.mib(freeBytes),
             Sizes.mib(sharedBytes),
             Sizes.mib(poolBytes));

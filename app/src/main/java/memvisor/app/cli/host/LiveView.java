@@ -11,7 +11,9 @@ import memvisor.machine.fleet.VmHost;
  * for each VM that changes its state.
  */
 final class LiveView {
-  private static final String HOME_AND_CLEAR = "\u001b[H\u001b[2J";
+  private static final String HOME = "\u001b[H";
+  private static final String CLEAR_LINE = "\u001b[K";
+  private static final String CLEAR_REST = "\u001b[J";
   private static final int DECISIONS = 5;
   private static final String KEYS = "Ctrl-C ends the host and all VMs.\n";
 
@@ -30,7 +32,9 @@ final class LiveView {
   void show(long everyMillis) throws InterruptedException {
     while (true) {
       if (terminal) {
-        out.print(HOME_AND_CLEAR + HostView.of(host).text() + lately() + KEYS);
+        // Line over line: clearing the whole screen first would have it flicker.
+        String text = HostView.of(host).text() + lately() + KEYS;
+        out.print(HOME + text.replace("\n", CLEAR_LINE + "\n") + CLEAR_REST);
         out.flush();
       } else {
         host.vms().forEach(this::announce);

@@ -139,6 +139,7 @@ record StatView(String title, List<Group> groups) {
         .memory()
         .transitionCosts()
         .forEach((why, cost) -> pages.add(count(why.name(), cost.count())));
+    pages.add(count("paged_twice", machine.memory().pagedTwice()));
     groups.add(new Group("changes of pages", pages));
     groups.add(
         new Group(

@@ -124,8 +124,8 @@ final class GuestReader {
   private static TechniqueKind technique(String word) {
     if (word.equals("direct")) {
       throw new IllegalArgumentException(
-          "a direct guest, which knows machine addresses, cannot be one of many yet; run it alone"
-              + " with memvisor run --mmu direct");
+          "a direct guest's tables hold machine addresses, so that none of its memory can be taken"
+              + " back: it cannot be one of many; run it alone with memvisor run --mmu direct");
     }
     return new TechniqueConverter().convert(word);
   }

@@ -24,7 +24,8 @@ public final class BalloonMove {
   private static final ThreadMXBean THREADS = ManagementFactory.getThreadMXBean();
 
   /** Both guests compute meanwhile. */
-  private static final String BUSY = "while :; do seq 1 2000 | sort -r | md5sum; done >/dev/null & true";
+  private static final String BUSY =
+      "while :; do seq 1 2000 | sort -r | md5sum; done >/dev/null & true";
 
   private record Counts(double cpuSeconds, long instructions, long ballooned) {}
 

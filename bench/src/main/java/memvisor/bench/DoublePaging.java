@@ -66,11 +66,12 @@ public final class DoublePaging {
       shell.run("mkswap /dev/vda && swapon /dev/vda");
       if (balloon) {
         // What the host has, less what the monitor's tables and marks take of it.
-        shell.vm().resize(arguments.hostBytes() * 7 / 8);
-        await(shell, arguments.hostBytes() * 7 / 8);
+        shell.vm().resize(arguments.hostBytes() * 3 / 4);
+        await(shell, arguments.hostBytes() * 3 / 4);
       }
+      SwapCounters before = swap.counters();
       work(shell, arguments.rounds());
-      report(shell, balloon, swap.counters());
+      report(shell, balloon, before, swap.counters());
       host.audit();
     } finally {
       Files.deleteIfExists(disk);
@@ -103,7 +104,8 @@ public final class DoublePaging {
     }
   }
 
-  private static void report(GuestShell shell, boolean balloon, SwapCounters host)
+  private static void report(
+      GuestShell shell, boolean balloon, SwapCounters before, SwapCounters after)
       throws InterruptedException {
     System.out.printf(
         Locale.ROOT,
@@ -111,8 +113,8 @@ public final class DoublePaging {
         balloon ? "in use" : "none",
         counter(shell, "pswpout"),
         counter(shell, "pswpin"),
-        host.pagesOut(),
-        host.pagesIn(),
+        after.pagesOut() - before.pagesOut(),
+        after.pagesIn() - before.pagesIn(),
         shell.vm().inspect(machine -> machine.memory().pagedTwice()),
         shell.vm().inspect(machine -> machine.instructions()) / 1e6,
         "as written");

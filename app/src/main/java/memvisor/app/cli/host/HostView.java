@@ -147,7 +147,7 @@ record HostView(
           default ->
               "%d VMs with memory, %s MiB in their eyes".formatted(running, Sizes.mib(guests));
         };
-    return "%s, in %s of %s MiB%s; %s free, %s shared, %s compressed\n"
+    return "%s, in %s of %s MiB%s\n%s MiB are free, %s shared, %s compressed\n"
         .formatted(
             promised,
             Sizes.mib(used),

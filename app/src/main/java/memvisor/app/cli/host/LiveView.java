@@ -3,6 +3,7 @@ package memvisor.app.cli.host;
 import java.io.PrintStream;
 import java.util.HashMap;
 import java.util.Map;
+import memvisor.host.policy.MemoryState;
 import memvisor.machine.fleet.Vm;
 import memvisor.machine.fleet.VmHost;
 
@@ -45,10 +46,19 @@ final class LiveView {
 
   private String lately() {
     StringBuilder text = new StringBuilder();
-    host.policy()
-        .ifPresent(policy -> text.append("memory is " + Words.of(policy.state().name()) + "\n"));
+    host.policy().ifPresent(policy -> text.append("memory is " + inWords(policy.state()) + "\n"));
     Decisions.latest(host, DECISIONS).forEach(line -> text.append(line).append('\n'));
     return text.toString();
+  }
+
+  /** The states by what they mean: high is the mark that free memory stands above. */
+  private static String inWords(MemoryState state) {
+    return switch (state) {
+      case HIGH -> "plentiful (state high)";
+      case SOFT -> "getting short: balloons are asked for some (state soft)";
+      case HARD -> "short: pages are compressed and swapped (state hard)";
+      case LOW -> "nearly exhausted: pages are taken from whoever has them (state low)";
+    };
   }
 
   private void announce(Vm vm) {

@@ -66,8 +66,8 @@ public final class DoublePaging {
       shell.run("mkswap /dev/vda && swapon /dev/vda");
       if (balloon) {
         // What the host has, less what the monitor's tables and marks take of it.
-        shell.vm().resize(arguments.hostBytes() * 3 / 4);
-        await(shell, arguments.hostBytes() * 3 / 4);
+        shell.vm().resize(arguments.hostBytes() * 7 / 8);
+        await(shell, arguments.hostBytes() * 7 / 8);
       }
       SwapCounters before = swap.counters();
       work(shell, arguments.rounds());

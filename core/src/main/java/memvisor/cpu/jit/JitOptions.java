@@ -24,9 +24,9 @@ public record JitOptions(
     long maxCodeBytes,
     long maxOperations) {
   /*
-   * What memory goes into, as measured with a guest of small functions: half of it for decoded
-   * code, at 64 bytes of heap an operation; half for translated code, where a byte of class file
-   * costs four of metaspace and code cache.
+   * What memory goes into: half of it for decoded code, with 64 bytes of heap an operation, a bound
+   * (72 were measured before operations shrank); half for translated code, where a byte of class
+   * file was measured to cost four of metaspace and code cache, with a guest of small functions.
    */
   private static final int BYTES_PER_CLASS_BYTE = 2 * 4;
   private static final int BYTES_PER_OPERATION = 2 * 64;

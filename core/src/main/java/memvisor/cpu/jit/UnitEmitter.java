@@ -17,7 +17,7 @@ final class UnitEmitter {
   /**
    * So many backward branches in its first run, which executes nothing, have HotSpot's policy ask
    * for C2 at once; where the launcher keeps C2 from the class, it compiles with C1 without
-   * counters then, instead of with counters first. Costs microseconds where it does not.
+   * counters then, instead of with counters first.
    */
   private static final int PRIMING_LOOPS = 160;
 

@@ -19,7 +19,7 @@ final class CodeCache {
   private static final int GRANULES = 64;
   private static final int PAGE = 4096;
 
-  /** Four times what a boot of Linux decodes. An operation takes about 64 bytes of heap. */
+  /** Four times what a boot of Linux decodes. An operation is allowed 64 bytes of heap. */
   static final long DEFAULT_OPERATIONS = 2_000_000;
 
   /** The blocks of one frame. */

@@ -36,7 +36,7 @@ public final class CodeLibrary {
   /**
    * A library with bounds.
    *
-   * @param maxOperations decoded operations kept, of about 64 bytes of heap each
+   * @param maxOperations decoded operations kept; 64 bytes of heap are allowed for each
    * @param maxClassBytes size of the class files kept
    */
   public CodeLibrary(long maxOperations, long maxClassBytes) {

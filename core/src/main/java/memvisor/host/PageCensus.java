@@ -19,12 +19,14 @@ import memvisor.memory.Backing;
  * @param pages guest pages by state; they add up to the guest's memory
  * @param sharedFrames its part of the shared frames: one of n users has an n-th
  * @param compressedBytes its part of the bytes in the pool: one of n equal pages has an n-th
+ * @param patchedPages of the compressed pages, those that are kept as patches to similar ones
  * @param last by reason, the page that last changed for it
  */
 public record PageCensus(
     Map<PageState, Long> pages,
     double sharedFrames,
     long compressedBytes,
+    long patchedPages,
     Map<TransitionReason, PageRecord> last) {
   /** Makes the maps unmodifiable. */
   public PageCensus {
@@ -47,17 +49,22 @@ public record PageCensus(
     }
     double[] shared = new double[1];
     double[] compressed = new double[1];
+    long[] patched = new long[1];
     Latest latest = new Latest();
     frames.forEach(
         (region, gfn, entry) -> {
           switch (PageEntry.state(entry)) {
             case SHARED -> shared[0] += 1.0 / vm.host().references(Backing.hpa(entry));
-            case COMPRESSED -> compressed[0] += reclaim.orElseThrow().pooledBytes(entry);
+            case COMPRESSED -> {
+              compressed[0] += reclaim.orElseThrow().pooledBytes(entry);
+              patched[0] += reclaim.orElseThrow().isPatch(entry) ? 1 : 0;
+            }
             case UNTOUCHED, RESIDENT, ZERO, BALLOONED, SAME_FILLED, SWAPPED -> {}
           }
           latest.see(vm, region, gfn);
         });
-    return new PageCensus(pages, shared[0], Math.round(compressed[0]), latest.records(vm));
+    return new PageCensus(
+        pages, shared[0], Math.round(compressed[0]), patched[0], latest.records(vm));
   }
 
   /** Finds the latest page for each reason without making an object for every page. */

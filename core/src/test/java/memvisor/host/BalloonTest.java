@@ -219,7 +219,7 @@ class BalloonTest {
   @Test
   void sharedAndCompressedPagesAreGivenBackToo() {
     ReclaimOptions options =
-        new ReclaimOptions(DedupOptions.ON, true, 50, Optional.empty(), 16, 32);
+        new ReclaimOptions(DedupOptions.ON, true, true, 50, Optional.empty(), 16, 32);
     long seed = 39;
     System.out.println("balloon over reclaimed pages: seed=" + seed);
     SplittableRandom random = new SplittableRandom(seed);

@@ -33,7 +33,7 @@ final class LargePagesTest {
     HostMemory host =
         HostMemory.create(new HostMemoryOptions((long) blocks * BLOCK * PAGE, 3, true));
     host.enableReclaim(
-        new ReclaimOptions(DedupOptions.ON, true, 50, java.util.Optional.empty(), 16, 32)
+        new ReclaimOptions(DedupOptions.ON, true, true, 50, java.util.Optional.empty(), 16, 32)
             .withSwap(new SwapFile(new FlakyStorage(PAGES * PAGE), PAGES)));
     return host;
   }

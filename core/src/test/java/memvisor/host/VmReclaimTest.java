@@ -35,7 +35,7 @@ final class VmReclaimTest {
   }
 
   private static ReclaimOptions options() {
-    return new ReclaimOptions(DEDUP, true, 50, java.util.Optional.empty(), 16, 32);
+    return new ReclaimOptions(DEDUP, true, true, 50, java.util.Optional.empty(), 16, 32);
   }
 
   private static VmMemory vm(HostMemory host) {

@@ -23,6 +23,7 @@ import picocli.CommandLine.Option;
       "  reclaim:                       # how it makes do with less than the guests have",
       "    dedup: true                  #   equal pages share a frame",
       "    compress: true               #   cold pages are compressed",
+      "    patch: true                  #   as patches to similar ones where that pays (default)",
       "    trim-after-seconds: 30       #   once unused for so long, need or no need",
       "    swap: /var/tmp/host.swap     #   the coldest go to a new file",
       "  defaults:                      # for every VM below",

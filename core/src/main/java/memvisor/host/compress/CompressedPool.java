@@ -1,64 +1,61 @@
 package memvisor.host.compress;
 
 import java.util.HashMap;
+import java.util.IdentityHashMap;
 import java.util.Map;
+import memvisor.host.dedup.CandidateTable;
 import memvisor.host.dedup.StableTable;
 import memvisor.memory.Hva;
 import memvisor.memory.MachineMemory;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Compressed pages in frames of machine memory, each frame cut into 64 chunks of 64 bytes.
+ * Cold pages in frames of machine memory: compressed, as patches to similar pages, or whole where
+ * they are what others are patches to.
  *
- * <p>A page takes neighbouring chunks of one frame: best fit by the longest free run of each frame.
- * Lengths and checksums are kept apart from the bytes, so that damage to the bytes cannot damage
- * the allocator. A handle is HPA of the frame plus 64 times the chunk.
- *
- * <p>Equal pages are kept once per {@link Domain}: the codec makes equal bytes of equal pages, so
- * what is compared is what is stored. Thread-safe.
+ * <p>{@link PoolIntake} decides how a page is kept; the pool keeps the books. Equal pages are kept
+ * once per {@link Domain}. A page that patches stand on stays when its own users have left.
+ * Thread-safe.
  */
 public final class CompressedPool {
-  /** No handle: the page was not taken in. */
+  /** No handle: there is no room for the page. */
   public static final long REFUSED = -1;
 
-  private static final int CHUNKS = 64;
-  private static final int CHUNK_LOG2 = 6;
-  private static final long FRAME_MASK = -4096L;
-
   /** Most pages of one checksum that a page is compared with: a guest may make many. */
-  private static final int COMPARISONS = 16;
+  static final int COMPARISONS = 8;
 
-  /** VMs that trust each other: what one has compressed need not be stored again for another. */
+  /** Pages that did not compress and whose sketches are remembered. */
+  private static final int SIGHTINGS = 8192;
+
+  /** VMs that trust each other: what one has compressed may serve for another. */
   public static final class Domain {
     private final StableTable copies = new StableTable();
+    private final SimilarPages similar = new SimilarPages();
+    private @Nullable CandidateTable sightings;
+    private long pages;
+    private long bases;
+    private volatile long wholesEver;
 
     private Domain() {}
-  }
 
-  /** One frame of the pool, listed under its longest free run. */
-  private static final class Frame {
-    final long hpa;
-    long used;
-    final short[] length = new short[CHUNKS];
-    final int[] checksum = new int[CHUNKS];
-    final short[] users = new short[CHUNKS];
-    int longestRun;
-    @Nullable Frame next;
-    @Nullable Frame previous;
-
-    Frame(long hpa) {
-      this.hpa = hpa;
+    /**
+     * How many pages were ever kept whole. If that has grown, pages that did not compress may do as
+     * patches.
+     */
+    public long wholesEver() {
+      return wholesEver;
     }
   }
 
   private final MachineMemory machine;
-  private final PoolFrames source;
-  private final long limitFrames;
-  private final Map<Long, Frame> frames = new HashMap<>();
-  private final @Nullable Frame[] byRun = new Frame[CHUNKS + 1];
+  private final PoolSpace space;
   private final Map<String, Domain> domains = new HashMap<>();
   private long pages;
   private long sharing;
+  private long patches;
+  private long patchBytes;
+  private long wholes;
+  private long kept;
   private long bytes;
   private long stored;
   private long incompressible;
@@ -67,24 +64,28 @@ public final class CompressedPool {
   /** An empty pool of at most {@code limitFrames} frames. */
   public CompressedPool(MachineMemory machine, PoolFrames source, long limitFrames) {
     this.machine = machine;
-    this.source = source;
-    this.limitFrames = limitFrames;
+    space = new PoolSpace(source, limitFrames);
   }
 
   /** What it holds and did. */
   public synchronized CompressionCounters counters() {
     return new CompressionCounters(
-        pages, sharing, frames.size(), bytes, stored, incompressible, refusedFull);
+        pages,
+        sharing,
+        patches,
+        patchBytes,
+        wholes,
+        kept,
+        space.frameCount(),
+        bytes,
+        stored,
+        incompressible,
+        refusedFull);
   }
 
   /** Whether it takes no more frames. */
   public synchronized boolean isFull() {
-    return frames.size() >= limitFrames;
-  }
-
-  /** Records a page that would not compress. */
-  public synchronized void countIncompressible() {
-    incompressible++;
+    return space.isFull();
   }
 
   /** The VMs that share what they have compressed, by name. */
@@ -95,92 +96,152 @@ public final class CompressedPool {
   /** Forgets a domain whose only VM has given all its pages back. */
   public synchronized void forget(String name) {
     Domain gone = domains.remove(name);
-    if (gone != null && gone.copies.size() > 0) {
+    if (gone != null && gone.pages > 0) {
       throw new IllegalStateException(
-          "trust domain '%s' still has compressed pages: count=%d"
-              .formatted(name, gone.copies.size()));
+          "trust domain '%s' still has compressed pages: count=%d".formatted(name, gone.pages));
     }
   }
 
-  /**
-   * Takes in a compressed page, or lets it stand on an equal one.
-   *
-   * @param domain among whose pages an equal one may be
-   * @param checksum CRC-32C of the page before it was compressed
-   * @return its handle, or {@link #REFUSED} if there is no room
-   */
-  public synchronized long store(Domain domain, long hva, int lengthBytes, int checksum) {
-    long hash = hash(lengthBytes, checksum);
-    long copy = findCopy(domain, hash, hva, lengthBytes);
-    if (copy != REFUSED) {
-      frame(copy).users[chunk(copy)]++;
+  // ---- taking a page in, step by step: what is looked at outside the lock is pinned ------------
+
+  /** The {@code number}-th page with that checksum, pinned; null if there are not so many. */
+  synchronized @Nullable PooledPage pinEqual(Domain domain, int checksum, int number) {
+    int at = domain.copies.first(checksum);
+    for (int i = 0; i < number && at >= 0; i++) {
+      at = domain.copies.next(checksum, at);
+    }
+    return at < 0 ? null : pin(space.page(domain.copies.hpa(at)));
+  }
+
+  /** The page that has most features in common with a sketch, pinned; null if none has any. */
+  synchronized @Nullable PooledPage pinSimilar(Domain domain, int[] sketch) {
+    PooledPage page = domain.similar.find(sketch);
+    return page == null ? null : pin(page);
+  }
+
+  private static PooledPage pin(PooledPage page) {
+    page.pins++;
+    return page;
+  }
+
+  /** Lets go of a pinned page. */
+  synchronized void unpin(Domain domain, PooledPage page) {
+    page.pins--;
+    dropIfGone(domain, page);
+  }
+
+  /** One more guest page on a page; its handle. */
+  synchronized long join(PooledPage page) {
+    if (page.users > 0) {
       sharing++;
     } else {
-      copy = storeNew(hva, lengthBytes, checksum);
-      if (copy == REFUSED) {
-        refusedFull++;
-        return REFUSED;
-      }
-      domain.copies.add(hash, copy);
+      kept--;
     }
-    pages++;
+    page.users++;
+    countStored(page, 1);
     stored++;
-    return copy;
+    return page.handle();
   }
 
-  private static long hash(int lengthBytes, int checksum) {
-    return (long) lengthBytes << 32 | checksum & 0xFFFF_FFFFL;
-  }
-
-  private long findCopy(Domain domain, long hash, long hva, int lengthBytes) {
-    StableTable copies = domain.copies;
-    int at = copies.first(hash);
-    for (int compared = 0; at >= 0 && compared < COMPARISONS; compared++) {
-      long handle = copies.hpa(at);
-      if (frame(handle).users[chunk(handle)] < Short.MAX_VALUE
-          && Hva.isEqual(machine.hva(handle), hva, lengthBytes)) {
-        return handle;
-      }
-      at = copies.next(hash, at);
+  /** Keeps a compressed page that others can be patches to, if it has a sketch. */
+  synchronized long add(
+      Domain domain, long hva, int lengthBytes, int checksum, int @Nullable [] sketch) {
+    PooledPage page = space.add(lengthBytes, checksum, null);
+    if (page == null) {
+      return refuse();
     }
+    Hva.copy(hva, machine.hva(page.handle()), lengthBytes);
+    return enter(domain, page, sketch);
+  }
+
+  /** Keeps a patch to a page. */
+  synchronized long addPatch(
+      Domain domain, long hva, int lengthBytes, int checksum, PooledPage base) {
+    PooledPage page = space.add(lengthBytes, checksum, base);
+    if (page == null) {
+      return refuse();
+    }
+    Hva.copy(hva, machine.hva(page.handle()), lengthBytes);
+    base.patches++;
+    patchBytes += lengthBytes;
+    return enter(domain, page, null);
+  }
+
+  /** Takes in a page with the frame that it lies in, for others to be patches to. */
+  synchronized long adopt(Domain domain, long hpa, int checksum, int[] sketch) {
+    PooledPage page = space.adopt(hpa, checksum);
+    if (page == null) {
+      return refuse();
+    }
+    domain.wholesEver++;
+    wholes++;
+    return enter(domain, page, sketch);
+  }
+
+  private long enter(Domain domain, PooledPage page, int @Nullable [] sketch) {
+    page.users = 1;
+    domain.pages++;
+    if (sketch != null) {
+      domain.bases++;
+      domain.similar.add(sketch, page, domain.bases);
+      page.isBase = true;
+    }
+    page.isListed = isWorthListing(domain, page.checksum);
+    if (page.isListed) {
+      domain.copies.add(page.checksum, page.handle());
+    }
+    bytes += page.lengthBytes;
+    countStored(page, 1);
+    stored++;
+    return page.handle();
+  }
+
+  /** A page that nobody would be compared with only makes the search longer. */
+  private static boolean isWorthListing(Domain domain, int checksum) {
+    int known = 0;
+    for (int at = domain.copies.first(checksum); at >= 0; at = domain.copies.next(checksum, at)) {
+      known++;
+    }
+    return known < COMPARISONS;
+  }
+
+  private void countStored(PooledPage page, int change) {
+    pages += change;
+    patches += page.base == null ? 0 : change;
+  }
+
+  private long refuse() {
+    refusedFull++;
     return REFUSED;
   }
 
-  private long storeNew(long hva, int lengthBytes, int checksum) {
-    int chunks = chunks(lengthBytes);
-    Frame frame = bestFit(chunks);
-    if (frame == null) {
-      return REFUSED;
+  /**
+   * Whether another page than {@code who} that did not compress had two features of this one. From
+   * now on this one has them.
+   */
+  synchronized boolean sight(Domain domain, int[] sketch, long who) {
+    CandidateTable sightings = domain.sightings;
+    if (sightings == null) {
+      sightings = new CandidateTable(SIGHTINGS);
+      domain.sightings = sightings;
     }
-    int chunk = findRun(frame.used, chunks);
-    frame.used |= mask(chunk, chunks);
-    frame.length[chunk] = (short) lengthBytes;
-    frame.checksum[chunk] = checksum;
-    frame.users[chunk] = 1;
-    relist(frame);
-    long handle = frame.hpa + ((long) chunk << CHUNK_LOG2);
-    Hva.copy(hva, machine.hva(handle), lengthBytes);
-    bytes += lengthBytes;
-    return handle;
-  }
-
-  private @Nullable Frame bestFit(int chunks) {
-    for (int run = chunks; run <= CHUNKS; run++) {
-      Frame frame = byRun[run];
-      if (frame != null) {
-        return frame;
+    int seen = 0;
+    for (int feature : sketch) {
+      if (feature != PageSketch.NONE) {
+        long other = sightings.get(feature);
+        seen += other != CandidateTable.NONE && other != who ? 1 : 0;
+        sightings.put(feature, who);
       }
     }
-    long hpa = frames.size() < limitFrames ? source.take() : -1;
-    if (hpa < 0) {
-      return null;
-    }
-    Frame frame = new Frame(hpa);
-    frames.put(hpa, frame);
-    frame.longestRun = CHUNKS;
-    list(frame);
-    return frame;
+    return seen >= 2;
   }
+
+  /** Records a page that would not compress. */
+  synchronized void countIncompressible() {
+    incompressible++;
+  }
+
+  // ---- and out again ---------------------------------------------------------------------------
 
   /**
    * Restores a page; the pool keeps it until {@link #free}.
@@ -188,118 +249,93 @@ public final class CompressedPool {
    * @return false if what the pool holds is damaged
    */
   public boolean load(long handle, PageCodec codec, long targetHva) {
-    int length;
-    int checksum;
+    PooledPage page;
     synchronized (this) {
-      Frame frame = frame(handle);
-      length = frame.length[chunk(handle)];
-      checksum = frame.checksum[chunk(handle)];
+      page = space.page(handle);
     }
     // Whoever loads it is one of its users, so its bytes stay where they are.
-    return codec.decompress(machine.hva(handle), length, checksum, targetHva);
+    return load(page, codec, targetHva);
   }
 
-  /** Bytes that a page takes in the pool: where n pages stand on one, an n-th of them. */
+  boolean load(PooledPage page, PageCodec codec, long targetHva) {
+    boolean decoded =
+        page.base == null
+            ? expand(page, codec, targetHva)
+            : codec.unpatch(hva(page), page.lengthBytes, wholeHva(page.base, codec), targetHva);
+    return decoded && Hva.crc32c(targetHva, PageCodec.PAGE_BYTES) == page.checksum;
+  }
+
+  /** Where a page that is no patch can be read: in place, or as the codec expands it. */
+  long wholeHva(PooledPage page, PageCodec codec) {
+    if (page.isWhole()) {
+      return hva(page);
+    }
+    // Damage shows in the checksum of whatever is made from it.
+    expand(page, codec, codec.baseHva());
+    return codec.baseHva();
+  }
+
+  private boolean expand(PooledPage page, PageCodec codec, long targetHva) {
+    if (page.isWhole()) {
+      Hva.copy(hva(page), targetHva, PageCodec.PAGE_BYTES);
+      return true;
+    }
+    return codec.decompress(hva(page), page.lengthBytes, targetHva);
+  }
+
+  private long hva(PooledPage page) {
+    return machine.hva(page.handle());
+  }
+
+  /** Bytes of the pool for a guest page: its part of what it and others stand on. */
   public synchronized double partBytes(long handle) {
-    Frame frame = frame(handle);
-    return (double) frame.length[chunk(handle)] / frame.users[chunk(handle)];
+    return space.page(handle).partBytes();
   }
 
-  /** Forgets a page that {@link #store} took in for a domain; an empty frame is given back. */
+  /** Whether a page is kept as a patch. */
+  public synchronized boolean isPatch(long handle) {
+    return space.page(handle).base != null;
+  }
+
+  /** Whether a page is kept as it is. */
+  public synchronized boolean isWhole(long handle) {
+    return space.page(handle).isWhole();
+  }
+
+  /** Forgets a page of a domain, for one of the guest pages with its contents. */
   public synchronized void free(Domain domain, long handle) {
-    Frame frame = frame(handle);
-    int chunk = chunk(handle);
-    pages--;
-    if (frame.users[chunk] > 1) {
-      frame.users[chunk]--;
+    PooledPage page = space.page(handle);
+    if (page.users == 0) {
+      throw new IllegalStateException("nobody uses the page: handle=0x%x".formatted(handle));
+    }
+    page.users--;
+    countStored(page, -1);
+    if (page.users > 0) {
       sharing--;
+    } else {
+      kept++;
+      dropIfGone(domain, page);
+    }
+  }
+
+  /** Removes a page that nothing stands on, and then perhaps the one to which it is a patch. */
+  private void dropIfGone(Domain domain, PooledPage page) {
+    if (!page.isGone()) {
       return;
     }
-    int length = frame.length[chunk];
-    domain.copies.remove(hash(length, frame.checksum[chunk]), handle);
-    frame.users[chunk] = 0;
-    frame.used &= ~mask(chunk, chunks(length));
-    frame.length[chunk] = 0;
-    bytes -= length;
-    if (frame.used == 0) {
-      unlist(frame);
-      frames.remove(frame.hpa);
-      source.give(frame.hpa);
-    } else {
-      relist(frame);
+    if (page.isListed) {
+      domain.copies.remove(page.checksum, page.handle());
     }
-  }
-
-  private Frame frame(long handle) {
-    Frame frame = frames.get(handle & FRAME_MASK);
-    if (frame == null || frame.length[chunk(handle)] == 0) {
-      throw new IllegalStateException("no compressed page: handle=0x%x".formatted(handle));
-    }
-    return frame;
-  }
-
-  private static int chunk(long handle) {
-    return (int) (handle & ~FRAME_MASK) >>> CHUNK_LOG2;
-  }
-
-  private static int chunks(int lengthBytes) {
-    return lengthBytes + (1 << CHUNK_LOG2) - 1 >>> CHUNK_LOG2;
-  }
-
-  private static long mask(int chunk, int chunks) {
-    return -1L >>> CHUNKS - chunks << chunk;
-  }
-
-  /** First chunk of the first free run of that length, which must exist. */
-  private static int findRun(long used, int chunks) {
-    return Long.numberOfTrailingZeros(runStarts(~used, chunks));
-  }
-
-  /** Bits at which {@code chunks} free ones begin. */
-  private static long runStarts(long free, int chunks) {
-    long starts = free;
-    for (int have = 1; have < chunks; ) {
-      int step = Math.min(have, chunks - have);
-      starts &= starts >>> step;
-      have += step;
-    }
-    return starts;
-  }
-
-  private static int longestRun(long free) {
-    int length = 0;
-    for (long rest = free; rest != 0; rest &= rest >>> 1) {
-      length++;
-    }
-    return length;
-  }
-
-  private void relist(Frame frame) {
-    unlist(frame);
-    frame.longestRun = longestRun(~frame.used);
-    list(frame);
-  }
-
-  private void list(Frame frame) {
-    Frame first = byRun[frame.longestRun];
-    frame.previous = null;
-    frame.next = first;
-    if (first != null) {
-      first.previous = frame;
-    }
-    byRun[frame.longestRun] = frame;
-  }
-
-  private void unlist(Frame frame) {
-    Frame next = frame.next;
-    Frame previous = frame.previous;
-    if (previous == null) {
-      byRun[frame.longestRun] = next;
-    } else {
-      previous.next = next;
-    }
-    if (next != null) {
-      next.previous = previous;
+    kept--;
+    domain.pages--;
+    domain.bases -= page.isBase ? 1 : 0;
+    wholes -= page.isWhole() ? 1 : 0;
+    bytes -= page.lengthBytes;
+    space.remove(page);
+    if (page.base != null) {
+      patchBytes -= page.lengthBytes;
+      page.base.patches--;
+      dropIfGone(domain, page.base);
     }
   }
 
@@ -309,28 +345,36 @@ public final class CompressedPool {
    * @throws IllegalStateException with the numbers that disagree
    */
   public synchronized void audit() {
-    long countedPages = 0;
-    long countedSharing = 0;
-    long countedBytes = 0;
-    for (Frame frame : frames.values()) {
-      long used = 0;
-      for (int chunk = 0; chunk < CHUNKS; chunk++) {
-        if (frame.length[chunk] != 0) {
-          countedPages += frame.users[chunk];
-          countedSharing += frame.users[chunk] - 1;
-          countedBytes += frame.length[chunk];
-          used |= mask(chunk, chunks(frame.length[chunk]));
-        }
-      }
-      if (used != frame.used) {
-        throw new IllegalStateException(
-            "chunks disagree in pool frame hpa=0x%x".formatted(frame.hpa));
-      }
+    long[] counted = new long[7];
+    Map<PooledPage, Integer> patched = new IdentityHashMap<>();
+    space.audit(
+        page -> {
+          counted[0] += page.users;
+          counted[1] += Math.max(0, page.users - 1);
+          counted[2] += page.base == null ? 0 : page.users;
+          counted[3] += page.base == null ? 0 : page.lengthBytes;
+          counted[4] += page.isWhole() ? 1 : 0;
+          counted[5] += page.users == 0 ? 1 : 0;
+          counted[6] += page.lengthBytes;
+          patched.merge(page, page.patches, Integer::sum);
+          if (page.base != null) {
+            patched.merge(page.base, -1, Integer::sum);
+          }
+        });
+    String[] names = {
+      "pages", "pages sharing", "patches", "bytes of patches", "whole pages", "pages kept", "bytes"
+    };
+    long[] known = {pages, sharing, patches, patchBytes, wholes, kept, bytes};
+    for (int i = 0; i < known.length; i++) {
+      require(names[i], known[i], counted[i]);
     }
-    if (countedPages != pages || countedSharing != sharing || countedBytes != bytes) {
+    patched.forEach((page, surplus) -> require("patches of handle=" + page.handle(), surplus, 0));
+  }
+
+  private static void require(String what, long known, long counted) {
+    if (known != counted) {
       throw new IllegalStateException(
-          "compressed pool: pages=%d counted=%d sharing=%d counted=%d bytes=%d counted=%d"
-              .formatted(pages, countedPages, sharing, countedSharing, bytes, countedBytes));
+          "compressed pool: %s=%d counted=%d".formatted(what, known, counted));
     }
   }
 }

@@ -4,7 +4,12 @@ import java.lang.foreign.Arena;
 import memvisor.memory.Hva;
 
 /**
- * Compresses pages into its own buffer and back from wherever the bytes lie.
+ * Compresses pages into its own buffers and back from wherever the bytes lie: by themselves, or as
+ * patches to similar pages.
+ *
+ * <p>A patch is the difference of each word of eight bytes to the same word of the base,
+ * compressed. Where the pages are equal that is zero, and where one guest has moved what both point
+ * to, it is the same distance again and again.
  *
  * <p>Not thread-safe.
  */
@@ -21,10 +26,23 @@ public final class PageCodec {
   private final Lz4 lz4 = new Lz4();
   private final Arena arena = Arena.ofAuto();
   private final long buffer = arena.allocate(PAGE_BYTES, 64).address();
+  private final long patch = arena.allocate(PAGE_BYTES, 64).address();
+  private final long difference = arena.allocate(PAGE_BYTES, 64).address();
+  private final long base = arena.allocate(PAGE_BYTES, 64).address();
 
   /** Where {@link #compress} leaves its result. */
   public long bufferHva() {
     return buffer;
+  }
+
+  /** Where {@link #patch} leaves its result. */
+  long patchHva() {
+    return patch;
+  }
+
+  /** Room for a page that others are patches to. */
+  long baseHva() {
+    return base;
   }
 
   /** Compresses the page at {@code hva} into the buffer; its length, or 0 if it does not pay. */
@@ -34,8 +52,40 @@ public final class PageCodec {
 
   /** Restores a page; false if the bytes are damaged, whatever the target then holds. */
   public boolean decompress(long hva, int lengthBytes, int checksum, long targetHva) {
-    return lz4.decompress(hva, lengthBytes, targetHva, PAGE_BYTES)
-        && Hva.crc32c(targetHva, PAGE_BYTES) == checksum;
+    return decompress(hva, lengthBytes, targetHva) && Hva.crc32c(targetHva, PAGE_BYTES) == checksum;
+  }
+
+  /** The same, with nothing to prove that it is the page that was compressed. */
+  boolean decompress(long hva, int lengthBytes, long targetHva) {
+    return lz4.decompress(hva, lengthBytes, targetHva, PAGE_BYTES);
+  }
+
+  /**
+   * Makes a patch that turns the page at {@code baseHva} into the one at {@code hva}.
+   *
+   * @return its length, or 0 if it would be more than {@code limit}
+   */
+  int patch(long hva, long baseHva, int limit) {
+    for (int offset = 0; offset < PAGE_BYTES; offset += 8) {
+      Hva.writeLong(
+          difference + offset, Hva.readLong(hva + offset) - Hva.readLong(baseHva + offset));
+    }
+    return lz4.compress(difference, PAGE_BYTES, patch, limit);
+  }
+
+  /**
+   * Restores a page by a patch to the one at {@code baseHva}, with nothing to prove that it is the
+   * right one.
+   */
+  boolean unpatch(long hva, int lengthBytes, long baseHva, long targetHva) {
+    if (!decompress(hva, lengthBytes, targetHva)) {
+      return false;
+    }
+    for (int offset = 0; offset < PAGE_BYTES; offset += 8) {
+      Hva.writeLong(
+          targetHva + offset, Hva.readLong(targetHva + offset) + Hva.readLong(baseHva + offset));
+    }
+    return true;
   }
 
   /** Whether the page repeats its first four bytes to its end. */

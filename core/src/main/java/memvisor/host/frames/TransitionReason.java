@@ -28,7 +28,11 @@ public enum TransitionReason {
   SAME_FILLED,
   /** Cold: compressed. */
   COMPRESSED,
-  /** Accessed while compressed. */
+  /** Cold, and like another page in the pool: kept as a patch to it. */
+  PATCHED,
+  /** Cold, and would not compress: in the pool as it is, for others to be patches to it. */
+  KEPT_WHOLE,
+  /** Accessed while compressed, a patch, or kept whole. */
   DECOMPRESSED,
   /** Cold: written to the swap file. */
   SWAPPED_OUT,

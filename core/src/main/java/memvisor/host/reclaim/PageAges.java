@@ -143,6 +143,17 @@ final class PageAges {
     }
   }
 
+  /** Pages with a frame of their own that did not compress, and were not accessed since. */
+  long incompressiblePages() {
+    return Arrays.stream(incompressibleOfAge).sum();
+  }
+
+  /** Pages that did not compress are tried again. */
+  void forgetIncompressible() {
+    Arrays.stream(incompressible).forEach(BitSet::clear);
+    Arrays.fill(incompressibleOfAge, 0);
+  }
+
   /** A page lost its frame; when it comes back it is young. */
   void taken(int region, int index) {
     pagesOfAge[ages[region][index]]--;

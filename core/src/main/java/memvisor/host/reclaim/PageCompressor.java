@@ -2,16 +2,21 @@ package memvisor.host.reclaim;
 
 import memvisor.host.compress.CompressedPool;
 import memvisor.host.compress.PageCodec;
+import memvisor.host.compress.PoolIntake;
+import memvisor.host.dedup.CandidateTable;
+import memvisor.host.frames.Ledger;
 import memvisor.host.frames.TransitionReason;
 import memvisor.host.page.GuestFrames;
 import memvisor.host.page.PageEntry;
 import memvisor.memory.Backing;
+import memvisor.memory.FrameRole;
 import memvisor.memory.Hva;
 
-/** Compresses pages of one VM into the pool; those of one repeated word become that word. */
+/**
+ * Puts pages of one VM into the pool, as its intake decides; those of one repeated word become that
+ * word. A page that is kept whole goes there with its frame, which no memory is gained by.
+ */
 final class PageCompressor implements PageTaker {
-  private static final int PAGE_BYTES = 4096;
-
   /** Hears of pages that would not compress. */
   @FunctionalInterface
   interface Incompressible {
@@ -21,11 +26,18 @@ final class PageCompressor implements PageTaker {
   private final VmReclaim pages;
   private final GuestFrames frames;
   private final Incompressible incompressible;
+  private final PoolIntake intake;
 
   PageCompressor(VmReclaim pages, Incompressible incompressible) {
     this.pages = pages;
     this.frames = pages.frames();
     this.incompressible = incompressible;
+    intake =
+        new PoolIntake(
+            pages.shared().pool(),
+            pages.machine(),
+            pages.codec(),
+            pages.shared().options().patch());
   }
 
   @Override
@@ -61,25 +73,30 @@ final class PageCompressor implements PageTaker {
       return 1;
     }
     CompressedPool pool = pages.shared().pool();
-    int length = pages.codec().compress(hva);
-    if (length == 0) {
-      pool.countIncompressible();
+    long hpa = Backing.hpa(entry);
+    long handle =
+        intake.take(
+            pool.domain(pages.vm().trustDomain()),
+            hpa,
+            CandidateTable.candidate(pages.vm().vmId(), gfn));
+    if (handle == PoolIntake.INCOMPRESSIBLE) {
       incompressible.found(region, gfn);
       return 0;
     }
-    long handle =
-        pool.store(
-            pool.domain(pages.vm().trustDomain()),
-            pages.codec().bufferHva(),
-            length,
-            Hva.crc32c(hva, PAGE_BYTES));
     if (handle == CompressedPool.REFUSED) {
       return EXHAUSTED;
     }
-    pages
-        .vm()
-        .publish(region, gfn, PageEntry.compressed(handle), TransitionReason.COMPRESSED, started);
-    pages.release(entry, TransitionReason.COMPRESSED);
+    boolean whole = handle == hpa;
+    TransitionReason why =
+        whole
+            ? TransitionReason.KEPT_WHOLE
+            : pool.isPatch(handle) ? TransitionReason.PATCHED : TransitionReason.COMPRESSED;
+    pages.vm().publish(region, gfn, PageEntry.compressed(handle), why, started);
+    if (whole) {
+      pages.host().transfer(hpa, pages.vm().vmId(), Ledger.NO_VM, FrameRole.COMPRESSED_POOL, why);
+      return 0;
+    }
+    pages.release(entry, why);
     return 1;
   }
 }

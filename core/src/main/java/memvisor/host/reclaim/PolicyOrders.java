@@ -31,6 +31,9 @@ final class PolicyOrders {
   /** Pages trimmed of which the log of decisions does not tell yet; the VM's own thread. */
   private long trimmed;
 
+  /** Why the first of them were. */
+  private String trimReason = "";
+
   /** Counts what was given and taken back: work that began before a change does not undo it. */
   private int edition;
 
@@ -107,9 +110,10 @@ final class PolicyOrders {
     }
     long most = Math.min(TRIMMED_PER_LOOK, Math.min(order.pages(), pages.abovePages()));
     long taken = pages.compressCold(most, pages.coldAge());
+    trimReason = trimmed == 0 ? order.reason() : trimReason;
     trimmed += taken;
     if (trimmed >= TRIMMED_PER_DECISION || taken < TRIMMED_PER_LOOK) {
-      pages.record(Step.TRIM, trimmed, order.reason());
+      pages.record(Step.TRIM, trimmed, trimReason);
       trimmed = 0;
     }
   }

@@ -38,6 +38,12 @@ public final class VmReclaim {
   /** How often all pages are looked at for zeroes, on the VM's clock. */
   private static final long ZERO_SCAN_NANOS = 2_000_000_000L;
 
+  /** How often pages that did not compress may be tried again, on the VM's clock. */
+  private static final long RETRY_NANOS = 20_000_000_000L;
+
+  /** They are if the pool has got one more page for so many of them to be patches to. */
+  private static final int RETRY_PART = 64;
+
   private final VmPages vm;
   private final MachineFrames host;
   private final HostReclaim reclaim;
@@ -62,6 +68,8 @@ public final class VmReclaim {
   private long nextZeroScanNanos;
   private volatile long floorPages;
   private boolean harvested;
+  private long retriedNanos;
+  private long wholesAtRetry;
   private long nextSampleNanos;
   private boolean gaveUp;
 
@@ -110,6 +118,11 @@ public final class VmReclaim {
   /** A compressed page's part of the bytes in the pool: one of n equal pages has an n-th. */
   public double pooledBytes(long entry) {
     return reclaim.pool().partBytes(PageEntry.handle(entry));
+  }
+
+  /** Whether a compressed page is kept as a patch to a similar one. */
+  public boolean isPatch(long entry) {
+    return reclaim.pool().isPatch(PageEntry.handle(entry));
   }
 
   /** Forgets the trust domain of a VM that was alone in it, and has given all its pages back. */
@@ -490,6 +503,7 @@ public final class VmReclaim {
 
   private void harvest(long nowNanos) {
     ages.harvest(nowNanos);
+    retryIncompressible(nowNanos);
     reclaim
         .overcommit()
         .map(policy -> policy.options().trimAfterNanos())
@@ -497,6 +511,20 @@ public final class VmReclaim {
         .ifPresent(after -> ages.findCold(nowNanos - after));
     harvested = true;
     nextSampleNanos = host.ledger().nowNanos() + PageAges.HOST_PERIOD_NANOS;
+  }
+
+  /**
+   * Lets pages that did not compress be tried again, now that others like them may be in the pool
+   * to be patches to: not often, and only where enough was added for the work to pay.
+   */
+  private void retryIncompressible(long nowNanos) {
+    long wholes = reclaim.pool().domain(vm.trustDomain()).wholesEver();
+    if (nowNanos - retriedNanos >= RETRY_NANOS
+        && (wholes - wholesAtRetry) * RETRY_PART > ages.incompressiblePages()) {
+      ages.forgetIncompressible();
+      retriedNanos = nowNanos;
+      wholesAtRetry = wholes;
+    }
   }
 
   /** Makes sure that so many pages are known to be cold, if they are; once per standstill. */

@@ -131,8 +131,15 @@ final class Conclusions {
   private static String away(PhysicalPage.Away away, Map<TransitionReason, TransitionCost> costs) {
     return switch (away.page().state()) {
       case COMPRESSED ->
-          "The contents of %s are compressed in machine memory: the next access unpacks them into a new frame%s."
-              .formatted(away.gpa(), usually(costs.get(TransitionReason.DECOMPRESSED)));
+          "The contents of %s are %s in machine memory: the next access unpacks them into a new frame%s."
+              .formatted(
+                  away.gpa(),
+                  switch (away.page().reason()) {
+                    case PATCHED -> "kept as a patch to a similar page";
+                    case KEPT_WHOLE -> "kept as they are, for patches of similar pages,";
+                    default -> "compressed";
+                  },
+                  usually(costs.get(TransitionReason.DECOMPRESSED)));
       case SWAPPED ->
           "The contents of %s are in the swap file: the next access reads them into a new frame%s."
               .formatted(away.gpa(), usually(costs.get(TransitionReason.SWAPPED_IN)));

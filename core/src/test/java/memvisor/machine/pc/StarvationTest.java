@@ -37,7 +37,7 @@ final class StarvationTest {
         swap
             ? Optional.of(SwapFile.create(directory.resolve("swap"), 128 * MIB))
             : Optional.empty();
-    host.enableReclaim(new ReclaimOptions(DedupOptions.OFF, false, 25, file, 1, 16));
+    host.enableReclaim(new ReclaimOptions(DedupOptions.OFF, false, true, 25, file, 1, 16));
     return host;
   }
 

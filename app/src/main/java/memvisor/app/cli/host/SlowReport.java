@@ -208,7 +208,9 @@ final class SlowReport {
         "taking pages away",
         housekeeping(),
         "it stood still for scans and for %,d pages compressed and %,d swapped out"
-            .formatted(count(TransitionReason.COMPRESSED), count(TransitionReason.SWAPPED_OUT)),
+            .formatted(
+                count(TransitionReason.COMPRESSED) + count(TransitionReason.PATCHED),
+                count(TransitionReason.SWAPPED_OUT)),
         "lower pages-to-scan under dedup, or give the host more memory");
     add(
         "waiting for a free frame",

@@ -94,8 +94,12 @@ record StatView(String title, List<Group> groups) {
         List.of(
             count("pages", pool.pages()),
             count("pages_sharing", pool.sharing()),
+            count("pages_patched", pool.patches()),
+            count("pages_whole", pool.wholes()),
+            count("pages_kept_for_patches", pool.kept()),
             count("frames", pool.frames()),
             count("bytes", pool.bytes()),
+            count("bytes_of_patches", pool.patchBytes()),
             count("pages_ever", pool.stored()),
             count("incompressible", pool.incompressible()),
             count("refused_full", pool.refusedFull())));

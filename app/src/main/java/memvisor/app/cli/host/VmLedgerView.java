@@ -22,6 +22,7 @@ import memvisor.memory.FrameRole;
  * @param vm its name
  * @param guestBytes what the guest believes it has
  * @param pagesByState guest pages by where they are
+ * @param patchedPages of the compressed pages, those that are kept as patches to similar ones
  * @param holePages pages of its memory that make room for devices below 1 MiB; with them the pages
  *     add up to the guest's memory
  * @param framesByRole host frames of its own
@@ -37,6 +38,7 @@ record VmLedgerView(
     String vm,
     long guestBytes,
     Map<String, Long> pagesByState,
+    long patchedPages,
     long holePages,
     Map<String, Long> framesByRole,
     long sharedBytes,
@@ -84,6 +86,7 @@ record VmLedgerView(
         vm.name(),
         machine.memoryBytes(),
         pages,
+        census.patchedPages(),
         machine.memoryBytes() / FRAME_BYTES
             - pages.values().stream().mapToLong(Long::longValue).sum(),
         frames,
@@ -167,6 +170,14 @@ record VmLedgerView(
     table.add(
         List.of(
             "  " + Words.of(name), "%,d".formatted(count), Sizes.mib(count * FRAME_BYTES), cost));
+    if (state == PageState.COMPRESSED && patchedPages > 0) {
+      table.add(
+          List.of(
+              "    of these, patches",
+              "%,d".formatted(patchedPages),
+              Sizes.mib(patchedPages * FRAME_BYTES),
+              ""));
+    }
   }
 
   private void addTransitions(StringBuilder out) {

@@ -153,6 +153,7 @@ public record HostConfig(
     ReclaimOptions options =
         none.withDedup(dedup(section))
             .withCompression(section.flag("compress").orElse(false))
+            .withPatches(section.flag("patch").orElse(true))
             .withPoolPercent(
                 section
                     .number("pool-percent", 0, 100)

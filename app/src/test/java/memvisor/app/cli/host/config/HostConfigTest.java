@@ -41,6 +41,7 @@ final class HostConfigTest {
             reclaim:
               dedup: {pages-to-scan: 100, max-page-sharing: 8}
               compress: yes
+              patch: no
               pool-percent: 20
               swap: {file: swap.bin, size: 64M}
               idle-tax-percent: 0
@@ -70,6 +71,7 @@ final class HostConfigTest {
     assertThat(reclaim.dedup().pagesToScan()).isEqualTo(100);
     assertThat(reclaim.dedup().maxPageSharing()).isEqualTo(8);
     assertThat(reclaim.compress()).isTrue();
+    assertThat(reclaim.patch()).isFalse();
     assertThat(reclaim.poolPercent()).isEqualTo(20);
     assertThat(config.policy().idleTaxPercent()).isZero();
     assertThat(config.swap())

@@ -47,8 +47,19 @@ record OvercommitArguments(
   /** Boots a guest with a balloon and these devices besides. */
   GuestShell boot(VmHost host, String name, long memoryBytes, List<VirtioSpec> devices)
       throws InterruptedException {
+    return boot(host, name, memoryBytes, devices, false);
+  }
+
+  /** The same, and the guest reports its free pages. */
+  GuestShell bootReporting(VmHost host, String name, long memoryBytes) throws InterruptedException {
+    return boot(host, name, memoryBytes, List.of(), true);
+  }
+
+  private GuestShell boot(
+      VmHost host, String name, long memoryBytes, List<VirtioSpec> devices, boolean reporting)
+      throws InterruptedException {
     List<VirtioSpec> all = new java.util.ArrayList<>(devices);
-    all.add(new VirtioSpec.Balloon(false, false));
+    all.add(new VirtioSpec.Balloon(false, reporting));
     PcConfiguration configuration =
         PcConfiguration.of(memoryBytes, technique, ClockMode.REAL)
             .withJit(JitOptions.of(JitMode.REGIONS))

@@ -28,6 +28,7 @@ public final class PoolIntake {
   private final MachineMemory machine;
   private final PageCodec codec;
   private final boolean patches;
+  private final PageSketch sketcher = new PageSketch();
   private final int[] sketch = new int[PageSketch.FEATURES];
 
   /**
@@ -65,7 +66,7 @@ public final class PoolIntake {
           ? incompressible()
           : pool.add(domain, codec.bufferHva(), alone, checksum, null);
     }
-    PageSketch.of(hva, sketch);
+    sketcher.of(hva, sketch);
     long patch = patch(domain, hva, checksum, alone == 0 ? PageCodec.PAGE_BYTES : alone);
     if (patch != NONE) {
       return patch;

@@ -73,6 +73,17 @@ public final class Ledger {
     return true;
   }
 
+  /** Records that {@code vmId} gives up one reference, unless it is the last; whether it did. */
+  synchronized boolean releaseUnlessLast(int hfn, int vmId) {
+    require(hfn, referenceCount[hfn] > 0, "released a free frame");
+    require(hfn, owner[hfn] == vmId, "released a frame of another owner");
+    if (referenceCount[hfn] == 1) {
+      return false;
+    }
+    referenceCount[hfn]--;
+    return true;
+  }
+
   /** Records that a frame with one user changes owner and role, its contents staying. */
   synchronized void transfer(
       int hfn, int fromVmId, int toVmId, FrameRole to, TransitionReason why) {

@@ -194,8 +194,13 @@ public final class MachineFrames implements AutoCloseable {
     freeFrames = frames.freeFrames();
   }
 
+  /** Gives up one reference of {@code vmId} to a frame, unless it is the last; whether it did. */
+  public boolean freeUnlessLast(long hpa, int vmId) {
+    return ledger.releaseUnlessLast((int) (hpa / FRAME_BYTES), vmId);
+  }
+
   /** Records one more user of a frame. */
-  public synchronized void retain(long hpa) {
+  public void retain(long hpa) {
     ledger.retain((int) (hpa / FRAME_BYTES));
   }
 

@@ -91,13 +91,7 @@ public final class Endurance {
   /** Each guest scans at a fraction of the rate, so that all together do not scan all the time. */
   private static DedupOptions scanningAsOne(int guests) {
     DedupOptions on = DedupOptions.ON;
-    return new DedupOptions(
-        on.run(),
-        on.pagesToScan(),
-        on.sleepMilliseconds() * guests,
-        on.maxPageSharing(),
-        on.useZeroPages(),
-        on.hash());
+    return on.withSleepMilliseconds(on.sleepMilliseconds() * guests);
   }
 
   /** Half of them over nested tables, half over shadow tables. */

@@ -29,6 +29,7 @@ import memvisor.host.reclaim.BalloonControl;
 import memvisor.host.reclaim.HostReclaim;
 import memvisor.host.reclaim.ManagedVm;
 import memvisor.host.reclaim.Overcommit;
+import memvisor.host.reclaim.ScanRate;
 import memvisor.host.reclaim.VmReclaim;
 import memvisor.memory.Backing;
 import memvisor.memory.BalloonPort;
@@ -82,7 +83,8 @@ public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
     large = new LargePages(pages, placer, host::compact);
     mover = new PageMover(pages, placer);
     reclaim = shared.map(on -> new VmReclaim(pages, on, placer)).orElse(null);
-    access = new DeviceAccess(this, host, new GuestBytes(this, frames), standstill, reclaim);
+    access =
+        new DeviceAccess(this, host, new GuestBytes(this, frames), standstill, reclaim);
     balloon = new GuestBalloon(this, pages, reclaim);
   }
 
@@ -201,6 +203,11 @@ public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
    */
   public long pagedTwice() {
     return reclaim == null ? 0 : reclaim.pagedTwice();
+  }
+
+  /** How fast equal pages are looked for, if they are, and why so. */
+  public Optional<ScanRate> scanRate() {
+    return reclaim().flatMap(VmReclaim::scanRate);
   }
 
   /** How much of its time this VM waited for memory that had been taken from it. */

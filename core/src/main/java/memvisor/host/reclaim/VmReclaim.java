@@ -1,6 +1,7 @@
 package memvisor.host.reclaim;
 
 import java.lang.foreign.Arena;
+import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.function.BooleanSupplier;
 import java.util.function.LongConsumer;
@@ -52,7 +53,7 @@ public final class VmReclaim {
   private final PageCodec codec = new PageCodec();
   private final Arena arena = Arena.ofAuto();
   private final long scratch = arena.allocate(PAGE_BYTES, 64).address();
-  private final ScanPace pace = new ScanPace();
+  private final ScanPace pace;
   private final DedupScanner scanner;
   private final PageSwapper swapper;
   private final PoolWriteback writeback;
@@ -92,6 +93,7 @@ public final class VmReclaim {
     this.reclaim = reclaim;
     frames = vm.frames();
     this.placer = placer;
+    pace = new ScanPace(reclaim.options().dedup());
     scanner = new DedupScanner(this, pace);
     swapper = new PageSwapper(this);
     writeback = new PoolWriteback(this, swapper);
@@ -461,6 +463,13 @@ public final class VmReclaim {
     reclaim.overcommit().ifPresent(Overcommit::tick);
   }
 
+  /** How fast equal pages are looked for, if they are. */
+  public Optional<ScanRate> scanRate() {
+    synchronized (vm) {
+      return reclaim.options().dedup().run() ? Optional.of(pace.rate()) : Optional.empty();
+    }
+  }
+
   /** What the policy wants of this VM. */
   PolicyOrders orders() {
     return orders;
@@ -474,7 +483,7 @@ public final class VmReclaim {
     }
     if (reclaim.options().dedup().run() && nowNanos >= nextScanNanos) {
       scanner.scan(reclaim.options().dedup().pagesToScan());
-      nextScanNanos = nowNanos + pace.pauseNanos(reclaim.options().dedup().sleepMilliseconds());
+      nextScanNanos = nowNanos + pace.pauseNanos();
     }
     harvested = false;
     if (isSampleDue(nowNanos)) {

@@ -9,6 +9,7 @@ import memvisor.host.dedup.DedupCounters;
 import memvisor.host.policy.SwapStorm;
 import memvisor.host.reclaim.HostReclaim;
 import memvisor.host.reclaim.Overcommit;
+import memvisor.host.reclaim.ScanRate;
 import memvisor.host.swap.SwapCounters;
 import memvisor.machine.RunLoop;
 import memvisor.machine.fleet.Vm;
@@ -145,12 +146,23 @@ record StatView(String title, List<Group> groups) {
         .forEach((why, cost) -> pages.add(count(why.name(), cost.count())));
     pages.add(count("paged_twice", machine.memory().pagedTwice()));
     groups.add(new Group("changes of pages", pages));
+    machine.memory().scanRate().ifPresent(rate -> groups.add(scan(rate)));
     groups.add(
         new Group(
             "pressure",
             machine.memory().pressure().toString().lines().map(StatView::pressure).toList()));
     machine.balloon().map(PcBalloon::state).ifPresent(state -> groups.add(balloon(state)));
     return new StatView(vm.name(), groups);
+  }
+
+  private static Group scan(ScanRate rate) {
+    return new Group(
+        "scan for equal pages",
+        List.of(
+            count("pages_to_scan", rate.pages()),
+            count("pause_millisecs", rate.pauseMilliseconds()),
+            count("slow_down", rate.slowDown()),
+            new Count("because", rate.because())));
   }
 
   private static Count pressure(String line) {

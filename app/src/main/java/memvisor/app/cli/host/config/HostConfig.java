@@ -173,6 +173,7 @@ public record HostConfig(
             true,
             section.number("pages-to-scan", 1, 1 << 24).orElse((long) on.pagesToScan()).intValue(),
             section.number("sleep-millisecs", 0, 3_600_000).orElse(on.sleepMilliseconds()),
+            section.number("max-slow-down", 1, 1000).orElse((long) on.maxSlowDown()).intValue(),
             section
                 .number("max-page-sharing", 2, 1 << 20)
                 .orElse((long) on.maxPageSharing())

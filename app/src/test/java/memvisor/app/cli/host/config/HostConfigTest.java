@@ -19,6 +19,7 @@ import memvisor.machine.pc.VirtioSpec;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
 final class HostConfigTest {
@@ -39,7 +40,7 @@ final class HostConfigTest {
             memory: 512M
             socket: here.sock
             reclaim:
-              dedup: {pages-to-scan: 100, max-page-sharing: 8}
+              dedup: {pages-to-scan: 100, max-slow-down: 3, max-page-sharing: 8}
               compress: yes
               patch: no
               pool-percent: 20
@@ -70,6 +71,7 @@ final class HostConfigTest {
     assertThat(reclaim.dedup().run()).isTrue();
     assertThat(reclaim.dedup().pagesToScan()).isEqualTo(100);
     assertThat(reclaim.dedup().maxPageSharing()).isEqualTo(8);
+    assertThat(reclaim.dedup().maxSlowDown()).isEqualTo(3);
     assertThat(reclaim.compress()).isTrue();
     assertThat(reclaim.patch()).isFalse();
     assertThat(reclaim.poolPercent()).isEqualTo(20);
@@ -102,6 +104,14 @@ final class HostConfigTest {
         read("memory: 64M\nreclaim: {swap: /nowhere/s}\nvms: [{name: a, memory: 16M, count: 3}]\n");
     assertThat(config.swap())
         .contains(new HostConfig.Swap(Path.of("/nowhere/s"), 2 * 3 * (16L << 20)));
+  }
+
+  @ParameterizedTest
+  @CsvSource({"'', 30", "{trim-after-seconds: 5}, 5", "{trim-after-seconds: 0}, 0"})
+  void pagesAreTrimmedAfterHalfAMinuteUnlessSaidOtherwise(String reclaim, long seconds)
+      throws IOException {
+    HostConfig config = read("memory: 64M\nreclaim: " + reclaim + "\nvms: [{name: a}]\n");
+    assertThat(config.policy().trimAfterNanos()).isEqualTo(seconds * 1_000_000_000L);
   }
 
   /** A file that cannot be used: its text, the line to be named, and words of the sentence. */
@@ -151,6 +161,18 @@ final class HostConfigTest {
             "memory: 64M\nreclaim:\n  pool-percent: 101\nvms: [{name: a}]",
             3,
             "pool-percent is 0 to 100, not 101"),
+        new Wrong(
+            "memory: 64M\nreclaim:\n  trim-after-seconds: soon\nvms: [{name: a}]",
+            3,
+            "trim-after-seconds is a whole number, not 'soon'"),
+        new Wrong(
+            "memory: 64M\nreclaim:\n  trim-after-seconds: -1\nvms: [{name: a}]",
+            3,
+            "trim-after-seconds is 0 to"),
+        new Wrong(
+            "memory: 64M\nreclaim:\n  dedup:\n    max-slow-down: 0\nvms: [{name: a}]",
+            4,
+            "max-slow-down is 1 to 1000, not 0"),
         new Wrong("memory: 64M\ndefaults:\n  memroy: 1M\nvms: [{name: a}]", 3, "no key 'memroy'"),
         new Wrong("memory: 64M\ndefaults:\n  memory: lots\nvms: [{name: a}]", 3, "give a size"),
         new Wrong("memory: 64M\nvms:\n  - memory: 16M\n", 3, "every VM has a name"),

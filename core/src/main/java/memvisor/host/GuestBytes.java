@@ -2,9 +2,13 @@ package memvisor.host;
 
 import memvisor.host.frames.HostMemoryException;
 import memvisor.host.page.GuestFrames;
+import memvisor.host.page.PageEntry;
+import memvisor.host.reclaim.PageOverwrites;
+import memvisor.host.reclaim.VmReclaim;
 import memvisor.memory.Backing;
 import memvisor.memory.GuestAddressException;
 import memvisor.memory.Hva;
+import org.jspecify.annotations.Nullable;
 
 /** Copies bytes between arrays and the guest memory of one VM, page by page. */
 final class GuestBytes {
@@ -12,10 +16,12 @@ final class GuestBytes {
 
   private final VmMemory vm;
   private final GuestFrames frames;
+  private final @Nullable VmReclaim reclaim;
 
-  GuestBytes(VmMemory vm, GuestFrames frames) {
+  GuestBytes(VmMemory vm, GuestFrames frames, @Nullable VmReclaim reclaim) {
     this.vm = vm;
     this.frames = frames;
+    this.reclaim = reclaim;
   }
 
   /** Reads; a page without a frame stays without. */
@@ -37,13 +43,41 @@ final class GuestBytes {
   /** Writes all or nothing: every page has its frame before the first byte changes. */
   void write(long gpa, byte[] source, int offset, int lengthBytes, boolean romToo) {
     requireMemory(gpa, lengthBytes, romToo);
-    for (int done = 0; done < lengthBytes; done += chunk(gpa + done, lengthBytes - done)) {
-      frameForWrite(gpa + done);
+    if (reclaim != null && lengthBytes >= PAGE_BYTES) {
+      try (PageOverwrites whole = new PageOverwrites(reclaim)) {
+        prepare(gpa, lengthBytes, whole);
+        put(gpa, source, offset, lengthBytes, whole);
+      }
+    } else {
+      prepare(gpa, lengthBytes, null);
+      put(gpa, source, offset, lengthBytes, null);
     }
-    for (int done = 0; done < lengthBytes; ) {
-      int chunk = chunk(gpa + done, lengthBytes - done);
-      Hva.write(hva(frameForWrite(gpa + done), gpa + done), source, offset + done, chunk);
-      done += chunk;
+  }
+
+  private void prepare(long gpa, int lengthBytes, @Nullable PageOverwrites whole) {
+    int chunk;
+    for (int done = 0; done < lengthBytes; done += chunk) {
+      chunk = chunk(gpa + done, lengthBytes - done);
+      if (whole == null || chunk < PAGE_BYTES || !isReclaimed(gpa + done >>> 12)) {
+        frameForWrite(gpa + done);
+      } else if (!whole.prepare()) {
+        throw noFrame(gpa + done);
+      }
+    }
+  }
+
+  private void put(
+      long gpa, byte[] source, int offset, int lengthBytes, @Nullable PageOverwrites whole) {
+    int chunk;
+    for (int done = 0; done < lengthBytes; done += chunk) {
+      chunk = chunk(gpa + done, lengthBytes - done);
+      boolean replaced =
+          whole != null
+              && chunk == PAGE_BYTES
+              && whole.put(gpa + done >>> 12, source, offset + done);
+      if (!replaced) {
+        Hva.write(hva(frameForWrite(gpa + done), gpa + done), source, offset + done, chunk);
+      }
     }
   }
 
@@ -105,15 +139,23 @@ final class GuestBytes {
     return sizeBytes;
   }
 
+  private boolean isReclaimed(long gfn) {
+    return PageEntry.isReclaimed(frames.get(frames.region(gfn), gfn));
+  }
+
   private long frameForWrite(long gpa) {
     long gfn = gpa >>> 12;
     long backing = vm.frame(gfn, !frames.isReadOnly(frames.region(gfn)));
     if (!Backing.isPresent(backing)) {
-      throw new HostMemoryException(
-          "no frame for gpa=0x%x of vm %d: %s"
-              .formatted(gpa, vm.vmId(), vm.failure().orElse("machine memory is exhausted")));
+      throw noFrame(gpa);
     }
     return backing;
+  }
+
+  private HostMemoryException noFrame(long gpa) {
+    return new HostMemoryException(
+        "no frame for gpa=0x%x of vm %d: %s"
+            .formatted(gpa, vm.vmId(), vm.failure().orElse("machine memory is exhausted")));
   }
 
   private void requireMemory(long gpa, long lengthBytes, boolean romToo) {

@@ -84,7 +84,7 @@ public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
     mover = new PageMover(pages, placer);
     reclaim = shared.map(on -> new VmReclaim(pages, on, placer)).orElse(null);
     access =
-        new DeviceAccess(this, host, new GuestBytes(this, frames), standstill, reclaim);
+        new DeviceAccess(this, host, new GuestBytes(this, frames, reclaim), standstill, reclaim);
     balloon = new GuestBalloon(this, pages, reclaim);
   }
 

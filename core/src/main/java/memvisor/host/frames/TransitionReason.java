@@ -40,6 +40,8 @@ public enum TransitionReason {
   WRITTEN_BACK,
   /** Accessed while in the swap file. */
   SWAPPED_IN,
+  /** Overwritten as a whole by a device: what it held elsewhere was dropped unread. */
+  OVERWRITTEN,
   /** Taken for compressed pages. */
   POOL_GREW,
   /** Handed to the balloon by the guest. */

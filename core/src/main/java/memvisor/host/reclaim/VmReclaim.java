@@ -342,6 +342,15 @@ public final class VmReclaim {
     return placer.takeFrame(reason);
   }
 
+  /** Takes a frame for a page that gets new contents; its HPA, or -1 if the VM is starved. */
+  long takeSpare(TransitionReason reason) {
+    long hpa = takeFrame(reason);
+    if (hpa < 0) {
+      exhausted();
+    }
+    return hpa;
+  }
+
   private long exhausted() {
     return vm.starve(reclaim.exhausted());
   }

@@ -2,6 +2,7 @@
 @org.jspecify.annotations.NullMarked
 module memvisor.core {
   requires java.management;
+  requires jdk.unsupported; // memvisor.memory.Hva says why
   requires static org.jspecify;
 
   exports memvisor.address;

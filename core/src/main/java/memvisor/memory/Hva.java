@@ -3,26 +3,38 @@ package memvisor.memory;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.VarHandle;
+import java.lang.reflect.Field;
 import java.nio.ByteBuffer;
 import java.util.zip.CRC32C;
+import sun.misc.Unsafe;
 
 /**
  * Little-endian loads and stores at a host virtual address.
  *
  * <p>The one place that touches memory by raw address. Callers hold an address that machine memory
- * gave them; nothing here checks it. A segment over the whole address space costs no liveness or
- * bounds check that C2 cannot drop, which is why it is used on the access path.
+ * gave them; nothing here checks it. Single loads and stores are {@code sun.misc.Unsafe}'s, because
+ * generated code has hundreds of them in a method and HotSpot gives up on inlining the foreign
+ * memory API's after some twenty (docs/decisions/0009); all else uses that API.
  */
+@SuppressWarnings("removal")
 public final class Hva {
+  private static final Unsafe UNSAFE = unsafe();
   private static final MemorySegment ALL = everything();
   private static final ValueLayout.OfByte BYTE = ValueLayout.JAVA_BYTE;
-  private static final ValueLayout.OfShort SHORT = ValueLayout.JAVA_SHORT_UNALIGNED;
-  private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED;
-  private static final ValueLayout.OfLong LONG = ValueLayout.JAVA_LONG_UNALIGNED;
   private static final VarHandle ALIGNED_INT = ValueLayout.JAVA_INT.varHandle();
   private static final VarHandle ALIGNED_LONG = ValueLayout.JAVA_LONG.varHandle();
 
   private Hva() {}
+
+  private static Unsafe unsafe() {
+    try {
+      Field field = Unsafe.class.getDeclaredField("theUnsafe");
+      field.setAccessible(true);
+      return (Unsafe) field.get(null);
+    } catch (ReflectiveOperationException e) {
+      throw new ExceptionInInitializerError(e);
+    }
+  }
 
   @SuppressWarnings("restricted")
   private static MemorySegment everything() {
@@ -31,42 +43,42 @@ public final class Hva {
 
   /** Reads one byte, zero-extended. */
   public static int readByte(long hva) {
-    return ALL.get(BYTE, hva) & 0xFF;
+    return UNSAFE.getByte(hva) & 0xFF;
   }
 
   /** Reads two bytes, zero-extended. */
   public static int readShort(long hva) {
-    return ALL.get(SHORT, hva) & 0xFFFF;
+    return UNSAFE.getShort(hva) & 0xFFFF;
   }
 
   /** Reads four bytes. */
   public static int readInt(long hva) {
-    return ALL.get(INT, hva);
+    return UNSAFE.getInt(hva);
   }
 
   /** Reads eight bytes. */
   public static long readLong(long hva) {
-    return ALL.get(LONG, hva);
+    return UNSAFE.getLong(hva);
   }
 
   /** Writes the low byte of {@code value}. */
   public static void writeByte(long hva, int value) {
-    ALL.set(BYTE, hva, (byte) value);
+    UNSAFE.putByte(hva, (byte) value);
   }
 
   /** Writes the low two bytes of {@code value}. */
   public static void writeShort(long hva, int value) {
-    ALL.set(SHORT, hva, (short) value);
+    UNSAFE.putShort(hva, (short) value);
   }
 
   /** Writes four bytes. */
   public static void writeInt(long hva, int value) {
-    ALL.set(INT, hva, value);
+    UNSAFE.putInt(hva, value);
   }
 
   /** Writes eight bytes. */
   public static void writeLong(long hva, long value) {
-    ALL.set(LONG, hva, value);
+    UNSAFE.putLong(hva, value);
   }
 
   /** Atomically replaces {@code expected} by {@code value}; {@code hva} is 4-byte aligned. */

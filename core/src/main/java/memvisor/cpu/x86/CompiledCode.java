@@ -39,8 +39,6 @@ public abstract class CompiledCode {
   /** One in so many runs is special. */
   private static final int SPECIAL_MASK = 31;
 
-  private static final int PROBED_RUNS = 1000;
-
   private TranslatedClass translated = TranslatedClass.NOTHING;
   private Block[] blocks = {};
 
@@ -127,7 +125,7 @@ public abstract class CompiledCode {
 
   /** How often it was entered. */
   public final long runs() {
-    return adopted ? runs - PROBED_RUNS : runs;
+    return runs;
   }
 
   /** Whether its class was found in the library: made for another processor, or earlier. */
@@ -152,14 +150,9 @@ public abstract class CompiledCode {
     return blocks[number];
   }
 
-  /** Counts a run; true now and then, for {@link #isProbed} and {@link #takeHotTurn}. */
+  /** Counts a run; true now and then, for {@link #takeHotTurn}. */
   final boolean nextRunIsSpecial() {
     return (++runs & SPECIAL_MASK) == 0;
-  }
-
-  /** Whether the run misses every inlined check: the JVM's profile must know that they may. */
-  final boolean isProbed() {
-    return runs < PROBED_RUNS;
   }
 
   /** Whether it has run for so long that it is worth a better translation; true once. */
@@ -171,9 +164,8 @@ public abstract class CompiledCode {
     return true;
   }
 
-  /** The class was found, not made: the JVM has a profile of it. */
+  /** The class was found, not made. */
   final void adopted() {
-    runs = PROBED_RUNS;
     adopted = true;
   }
 
@@ -206,45 +198,40 @@ public abstract class CompiledCode {
 
   /** Loads one byte, zero-extended. */
   static long load8(Vcpu c, long gva, int retired, int number) {
-    int i = (int) (gva >>> 12) & TranslationCache.MASK;
-    if (c.translatedReadTag[i] == (gva & -4096L)) {
-      return Hva.readByte(gva + c.readAddend[i]);
+    if (TranslationCache.isReadable(c.table, gva, 0)) {
+      return Hva.readByte(TranslationCache.readableHva(c.table, gva));
     }
     return c.translation.load(c, gva, 1, retired, number);
   }
 
   /** Loads two bytes, zero-extended. */
   static long load16(Vcpu c, long gva, int retired, int number) {
-    int i = (int) (gva >>> 12) & TranslationCache.MASK;
-    if (c.translatedReadTag[i] == (gva + 1 & -4096L)) {
-      return Hva.readShort(gva + c.readAddend[i]);
+    if (TranslationCache.isReadable(c.table, gva, 1)) {
+      return Hva.readShort(TranslationCache.readableHva(c.table, gva));
     }
     return c.translation.load(c, gva, 2, retired, number);
   }
 
   /** Loads four bytes, zero-extended. */
   static long load32(Vcpu c, long gva, int retired, int number) {
-    int i = (int) (gva >>> 12) & TranslationCache.MASK;
-    if (c.translatedReadTag[i] == (gva + 3 & -4096L)) {
-      return Hva.readInt(gva + c.readAddend[i]) & 0xFFFF_FFFFL;
+    if (TranslationCache.isReadable(c.table, gva, 3)) {
+      return Hva.readInt(TranslationCache.readableHva(c.table, gva)) & 0xFFFF_FFFFL;
     }
     return c.translation.load(c, gva, 4, retired, number);
   }
 
   /** Loads eight bytes. */
   static long load64(Vcpu c, long gva, int retired, int number) {
-    int i = (int) (gva >>> 12) & TranslationCache.MASK;
-    if (c.translatedReadTag[i] == (gva + 7 & -4096L)) {
-      return Hva.readLong(gva + c.readAddend[i]);
+    if (TranslationCache.isReadable(c.table, gva, 7)) {
+      return Hva.readLong(TranslationCache.readableHva(c.table, gva));
     }
     return c.translation.load(c, gva, 8, retired, number);
   }
 
   /** Stores one byte; not zero if the code must be left. */
   static int store8(Vcpu c, long gva, long value, int retired, int number) {
-    int i = (int) (gva >>> 12) & TranslationCache.MASK;
-    if (c.translatedWriteTag[i] == (gva & -4096L)) {
-      Hva.writeByte(gva + c.writeAddend[i], (int) value);
+    if (TranslationCache.isWritable(c.table, gva, 0)) {
+      Hva.writeByte(TranslationCache.writableHva(c.table, gva), (int) value);
       return 0;
     }
     return c.translation.store(c, gva, value, 1, retired, number);
@@ -252,9 +239,8 @@ public abstract class CompiledCode {
 
   /** Stores two bytes; not zero if the code must be left. */
   static int store16(Vcpu c, long gva, long value, int retired, int number) {
-    int i = (int) (gva >>> 12) & TranslationCache.MASK;
-    if (c.translatedWriteTag[i] == (gva + 1 & -4096L)) {
-      Hva.writeShort(gva + c.writeAddend[i], (int) value);
+    if (TranslationCache.isWritable(c.table, gva, 1)) {
+      Hva.writeShort(TranslationCache.writableHva(c.table, gva), (int) value);
       return 0;
     }
     return c.translation.store(c, gva, value, 2, retired, number);
@@ -262,9 +248,8 @@ public abstract class CompiledCode {
 
   /** Stores four bytes; not zero if the code must be left. */
   static int store32(Vcpu c, long gva, long value, int retired, int number) {
-    int i = (int) (gva >>> 12) & TranslationCache.MASK;
-    if (c.translatedWriteTag[i] == (gva + 3 & -4096L)) {
-      Hva.writeInt(gva + c.writeAddend[i], (int) value);
+    if (TranslationCache.isWritable(c.table, gva, 3)) {
+      Hva.writeInt(TranslationCache.writableHva(c.table, gva), (int) value);
       return 0;
     }
     return c.translation.store(c, gva, value, 4, retired, number);
@@ -272,9 +257,8 @@ public abstract class CompiledCode {
 
   /** Stores eight bytes; not zero if the code must be left. */
   static int store64(Vcpu c, long gva, long value, int retired, int number) {
-    int i = (int) (gva >>> 12) & TranslationCache.MASK;
-    if (c.translatedWriteTag[i] == (gva + 7 & -4096L)) {
-      Hva.writeLong(gva + c.writeAddend[i], value);
+    if (TranslationCache.isWritable(c.table, gva, 7)) {
+      Hva.writeLong(TranslationCache.writableHva(c.table, gva), value);
       return 0;
     }
     return c.translation.store(c, gva, value, 8, retired, number);
@@ -282,10 +266,9 @@ public abstract class CompiledCode {
 
   /** Stores 16 bytes, or faults having stored none; not zero if the code must be left. */
   static int store128(Vcpu c, long gva, long low, long high, int retired, int number) {
-    int i = (int) (gva >>> 12) & TranslationCache.MASK;
-    if (c.translatedWriteTag[i] == (gva + 15 & -4096L)) {
-      Hva.writeLong(gva + c.writeAddend[i], low);
-      Hva.writeLong(gva + c.writeAddend[i] + 8, high);
+    if (TranslationCache.isWritable(c.table, gva, 15)) {
+      Hva.writeLong(TranslationCache.writableHva(c.table, gva), low);
+      Hva.writeLong(TranslationCache.writableHva(c.table, gva) + 8, high);
       return 0;
     }
     return c.translation.slowStore128(c, gva, low, high, retired, number);
@@ -293,9 +276,8 @@ public abstract class CompiledCode {
 
   /** The load of a read-modify-write; zero-extended. */
   static long loadForWrite(Vcpu c, long gva, int bytes, int retired, int number) {
-    int i = (int) (gva >>> 12) & TranslationCache.MASK;
-    if (c.translatedWriteTag[i] == (gva + bytes - 1 & -4096L)) {
-      return Vcpu.readHva(gva + c.writeAddend[i], bytes);
+    if (TranslationCache.isWritable(c.table, gva, bytes - 1)) {
+      return Vcpu.readHva(TranslationCache.writableHva(c.table, gva), bytes);
     }
     return c.translation.slowLoadForWrite(c, gva, bytes, retired, number);
   }
@@ -373,9 +355,8 @@ public abstract class CompiledCode {
 
   /** The host address of aligned plain memory that may be written, else 0; no fault is pending. */
   static long lockable(Vcpu c, long gva, int bytes) {
-    int i = (int) (gva >>> 12) & TranslationCache.MASK;
-    boolean hit = c.translatedWriteTag[i] == (gva & -4096L) && (gva & bytes - 1) == 0;
-    return hit ? gva + c.writeAddend[i] : 0;
+    boolean hit = TranslationCache.isWritable(c.table, gva, 0) && (gva & bytes - 1) == 0;
+    return hit ? TranslationCache.writableHva(c.table, gva) : 0;
   }
 
   private static long read(long hva, int bytes) {

@@ -1,6 +1,5 @@
 package memvisor.cpu.x86;
 
-import java.util.Arrays;
 import java.util.Optional;
 import memvisor.address.Access;
 import org.jspecify.annotations.Nullable;
@@ -12,9 +11,6 @@ import org.jspecify.annotations.Nullable;
 final class Interpreter {
   /** Bounds how long translated code runs before another thread's kick is seen. */
   private static final int MAX_TRANSLATED_RUN = 1 << 16;
-
-  /** Tags that no access matches. */
-  private static final long[] NEVER = never();
 
   private final Vcpu c;
   private final JumpCache jumps;
@@ -39,12 +35,6 @@ final class Interpreter {
     this.c = c;
     this.jumps = jumps;
     this.source = new BlockSource(c);
-  }
-
-  private static long[] never() {
-    long[] tags = new long[TranslationCache.ENTRIES];
-    Arrays.fill(tags, TranslationCache.EMPTY);
-    return tags;
   }
 
   RunExit run(long maxInstructions) {
@@ -233,17 +223,7 @@ final class Interpreter {
       now = translateHot(translator, code);
       c.translation = now;
     }
-    return now.isProbed() ? probe(now) : now.run(c);
-  }
-
-  /** Runs with every inlined check missing, so that the JVM's profile knows that they may. */
-  private int probe(CompiledCode code) {
-    c.translatedReadTag = NEVER;
-    c.translatedWriteTag = NEVER;
-    int exit = code.run(c);
-    c.translatedReadTag = c.readTag;
-    c.translatedWriteTag = c.writeTag;
-    return exit;
+    return now.run(c);
   }
 
   private @Nullable Block findLinked(CompiledCode code, int exit) {

@@ -173,18 +173,11 @@ public final class Vcpu implements TranslationListener {
   final CodeCache code;
   private CodeLibrary library = new CodeLibrary();
 
-  /** The cache for the current CPL and AC; its arrays are copied to the fields below. */
+  /** The cache for the current CPL and AC. */
   private TranslationCache cache = supervisorCache;
 
-  long[] readTag = cache.readTag;
-  long[] readAddend = cache.readAddend;
-  long[] writeTag = cache.writeTag;
-  long[] writeAddend = cache.writeAddend;
-
-  /** What translated code checks: the tags above, or tags that never match while it is probed. */
-  long[] translatedReadTag = readTag;
-
-  long[] translatedWriteTag = writeTag;
+  /** Where its entries are. */
+  long table = cache.table;
 
   /** The translation that runs, or ran last. */
   CompiledCode translation = CompiledCode.NOTHING;
@@ -303,68 +296,60 @@ public final class Vcpu implements TranslationListener {
   // ---- memory ------------------------------------------------------------------------------
 
   long load8(long gva) {
-    int i = (int) (gva >>> 12) & TranslationCache.MASK;
-    if (readTag[i] == (gva & -4096L)) {
-      return Hva.readByte(gva + readAddend[i]);
+    if (TranslationCache.isReadable(table, gva, 0)) {
+      return Hva.readByte(TranslationCache.readableHva(table, gva));
     }
     return slowLoad(gva, 1, accessMode);
   }
 
   long load16(long gva) {
-    int i = (int) (gva >>> 12) & TranslationCache.MASK;
-    if (readTag[i] == (gva + 1 & -4096L)) {
-      return Hva.readShort(gva + readAddend[i]);
+    if (TranslationCache.isReadable(table, gva, 1)) {
+      return Hva.readShort(TranslationCache.readableHva(table, gva));
     }
     return slowLoad(gva, 2, accessMode);
   }
 
   long load32(long gva) {
-    int i = (int) (gva >>> 12) & TranslationCache.MASK;
-    if (readTag[i] == (gva + 3 & -4096L)) {
-      return Hva.readInt(gva + readAddend[i]) & 0xFFFF_FFFFL;
+    if (TranslationCache.isReadable(table, gva, 3)) {
+      return Hva.readInt(TranslationCache.readableHva(table, gva)) & 0xFFFF_FFFFL;
     }
     return slowLoad(gva, 4, accessMode);
   }
 
   long load64(long gva) {
-    int i = (int) (gva >>> 12) & TranslationCache.MASK;
-    if (readTag[i] == (gva + 7 & -4096L)) {
-      return Hva.readLong(gva + readAddend[i]);
+    if (TranslationCache.isReadable(table, gva, 7)) {
+      return Hva.readLong(TranslationCache.readableHva(table, gva));
     }
     return slowLoad(gva, 8, accessMode);
   }
 
   void store8(long gva, long value) {
-    int i = (int) (gva >>> 12) & TranslationCache.MASK;
-    if (writeTag[i] == (gva & -4096L)) {
-      Hva.writeByte(gva + writeAddend[i], (int) value);
+    if (TranslationCache.isWritable(table, gva, 0)) {
+      Hva.writeByte(TranslationCache.writableHva(table, gva), (int) value);
     } else {
       slowStore(gva, 1, value, accessMode);
     }
   }
 
   void store16(long gva, long value) {
-    int i = (int) (gva >>> 12) & TranslationCache.MASK;
-    if (writeTag[i] == (gva + 1 & -4096L)) {
-      Hva.writeShort(gva + writeAddend[i], (int) value);
+    if (TranslationCache.isWritable(table, gva, 1)) {
+      Hva.writeShort(TranslationCache.writableHva(table, gva), (int) value);
     } else {
       slowStore(gva, 2, value, accessMode);
     }
   }
 
   void store32(long gva, long value) {
-    int i = (int) (gva >>> 12) & TranslationCache.MASK;
-    if (writeTag[i] == (gva + 3 & -4096L)) {
-      Hva.writeInt(gva + writeAddend[i], (int) value);
+    if (TranslationCache.isWritable(table, gva, 3)) {
+      Hva.writeInt(TranslationCache.writableHva(table, gva), (int) value);
     } else {
       slowStore(gva, 4, value, accessMode);
     }
   }
 
   void store64(long gva, long value) {
-    int i = (int) (gva >>> 12) & TranslationCache.MASK;
-    if (writeTag[i] == (gva + 7 & -4096L)) {
-      Hva.writeLong(gva + writeAddend[i], value);
+    if (TranslationCache.isWritable(table, gva, 7)) {
+      Hva.writeLong(TranslationCache.writableHva(table, gva), value);
     } else {
       slowStore(gva, 8, value, accessMode);
     }
@@ -372,9 +357,8 @@ public final class Vcpu implements TranslationListener {
 
   /** Reads for a read-modify-write: a missing write permission faults now, as a write. */
   long loadForWrite(long gva, int sizeBytes) {
-    int i = (int) (gva >>> 12) & TranslationCache.MASK;
-    if (writeTag[i] == (gva + sizeBytes - 1 & -4096L)) {
-      return readHva(gva + writeAddend[i], sizeBytes);
+    if (TranslationCache.isWritable(table, gva, sizeBytes - 1)) {
+      return readHva(TranslationCache.writableHva(table, gva), sizeBytes);
     }
     return slowLoad(gva, sizeBytes, accessMode | Access.WRITE);
   }
@@ -427,10 +411,9 @@ public final class Vcpu implements TranslationListener {
 
   /** Stores 16 bytes, or faults having stored none. */
   void store128(long gva, long low, long high) {
-    int i = (int) (gva >>> 12) & TranslationCache.MASK;
-    if (writeTag[i] == (gva + 15 & -4096L)) {
-      Hva.writeLong(gva + writeAddend[i], low);
-      Hva.writeLong(gva + writeAddend[i] + 8, high);
+    if (TranslationCache.isWritable(table, gva, 15)) {
+      Hva.writeLong(TranslationCache.writableHva(table, gva), low);
+      Hva.writeLong(TranslationCache.writableHva(table, gva) + 8, high);
     } else if (checkWrite(gva, 16)) {
       store64(gva, low);
       store64(gva + 8, high);
@@ -439,32 +422,31 @@ public final class Vcpu implements TranslationListener {
 
   /** Whether a write of up to a page's size at {@code gva} would succeed; false leaves a fault. */
   boolean checkWrite(long gva, int sizeBytes) {
-    int i = (int) (gva >>> 12) & TranslationCache.MASK;
     return fault == 0
-        && (writeTag[i] == (gva + sizeBytes - 1 & -4096L)
+        && (TranslationCache.isWritable(table, gva, sizeBytes - 1)
             || path.probe(gva, sizeBytes, accessMode | Access.WRITE));
   }
 
   /** Whether a read of up to a page's size at {@code gva} would succeed; false leaves a fault. */
   boolean checkRead(long gva, int sizeBytes) {
-    int i = (int) (gva >>> 12) & TranslationCache.MASK;
     return fault == 0
-        && (readTag[i] == (gva + sizeBytes - 1 & -4096L) || path.probe(gva, sizeBytes, accessMode));
+        && (TranslationCache.isReadable(table, gva, sizeBytes - 1)
+            || path.probe(gva, sizeBytes, accessMode));
   }
 
   /**
    * The host address of plain memory for a read inside one page, else 0; a fault may be pending.
    */
   long hvaForRead(long gva) {
-    int i = (int) (gva >>> 12) & TranslationCache.MASK;
-    return readTag[i] == (gva & -4096L) ? gva + readAddend[i] : path.hva(gva, accessMode, cache);
+    return TranslationCache.isReadable(table, gva, 0)
+        ? TranslationCache.readableHva(table, gva)
+        : path.hva(gva, accessMode, cache);
   }
 
   /** As {@link #hvaForRead} for reads and writes: no code, not tracked, no device. */
   long hvaForWrite(long gva) {
-    int i = (int) (gva >>> 12) & TranslationCache.MASK;
-    return writeTag[i] == (gva & -4096L)
-        ? gva + writeAddend[i]
+    return TranslationCache.isWritable(table, gva, 0)
+        ? TranslationCache.writableHva(table, gva)
         : path.hva(gva, accessMode | Access.WRITE, cache);
   }
 
@@ -472,9 +454,8 @@ public final class Vcpu implements TranslationListener {
 
   /** Loads from a system table, as a supervisor whatever the CPL; zero-extended. */
   long loadSystem(long gva, int sizeBytes) {
-    int i = TranslationCache.index(gva);
-    if (supervisorCache.readTag[i] == (gva + sizeBytes - 1 & -4096L)) {
-      return readHva(gva + supervisorCache.readAddend[i], sizeBytes);
+    if (TranslationCache.isReadable(supervisorCache.table, gva, sizeBytes - 1)) {
+      return readHva(TranslationCache.readableHva(supervisorCache.table, gva), sizeBytes);
     }
     return path.load(gva, sizeBytes, Access.IMPLICIT, supervisorCache);
   }
@@ -485,9 +466,8 @@ public final class Vcpu implements TranslationListener {
 
   /** Stores into a system table or onto a more privileged stack, as a supervisor. */
   void storeSystem(long gva, int sizeBytes, long value) {
-    int i = TranslationCache.index(gva);
-    if (supervisorCache.writeTag[i] == (gva + sizeBytes - 1 & -4096L)) {
-      writeHva(gva + supervisorCache.writeAddend[i], sizeBytes, value);
+    if (TranslationCache.isWritable(supervisorCache.table, gva, sizeBytes - 1)) {
+      writeHva(TranslationCache.writableHva(supervisorCache.table, gva), sizeBytes, value);
     } else {
       path.store(gva, sizeBytes, value, Access.IMPLICIT, supervisorCache);
     }
@@ -679,11 +659,6 @@ public final class Vcpu implements TranslationListener {
       cache = supervisorCache;
       accessMode = 0;
     }
-    readTag = cache.readTag;
-    readAddend = cache.readAddend;
-    writeTag = cache.writeTag;
-    writeAddend = cache.writeAddend;
-    translatedReadTag = readTag;
-    translatedWriteTag = writeTag;
+    table = cache.table;
   }
 }

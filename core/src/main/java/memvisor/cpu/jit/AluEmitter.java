@@ -10,7 +10,7 @@ import memvisor.cpu.x86.Lowered.Register;
 /** Generates integer arithmetic and logic, multiplication and division. */
 final class AluEmitter {
   private static final FlagState IN_PROCESSOR = new FlagState.InProcessor();
-  private static final Value NO_CARRY = new Value.Constant(0);
+  private static final Value NOTHING = new Value.Constant(0);
   private static final int RAX = 0;
   private static final int RDX = 2;
 
@@ -29,9 +29,8 @@ final class AluEmitter {
   FlagState alu(Lowered.Alu o, FlagState flags) {
     Operation operation = o.operation();
     if (isZeroing(o)) {
-      e.b.lconst_0();
-      operands.write(o.destination());
-      return new FlagState.Logical(new Value.Constant(0));
+      operands.write(NOTHING, o.destination());
+      return new FlagState.Logical(NOTHING);
     }
     if (o.destination() instanceof Memory m && !writes(operation)) {
       return compareMemory(o, m, flags);
@@ -82,7 +81,7 @@ final class AluEmitter {
       return new FlagState.Logical(left);
     }
     int size = o.destination().sizeBytes();
-    Value result = compute(o.operation(), size, left, right, NO_CARRY);
+    Value result = compute(o.operation(), size, left, right, NOTHING);
     return after(o.operation(), left, right, result, flags);
   }
 
@@ -90,18 +89,46 @@ final class AluEmitter {
     return operation != Operation.CMP && operation != Operation.TEST;
   }
 
-  /** The carry into ADC and SBB as a long; a constant for others. */
+  /** The carry into ADC and SBB; a constant for others. */
   private Value carryInto(Operation operation, FlagState flags) {
     if (operation != Operation.ADC && operation != Operation.SBB) {
-      return NO_CARRY;
+      return NOTHING;
     }
     flags.pushCarry(e);
-    e.b.i2l();
-    return operands.keep();
+    return operands.keepInt();
   }
 
   /** Computes into a new local, sign-extended. */
   private Value compute(Operation operation, int size, Value left, Value right, Value carry) {
+    return size <= 4
+        ? computeInt(operation, size, left, right, carry)
+        : computeLong(operation, left, right, carry);
+  }
+
+  private Value computeInt(Operation operation, int size, Value left, Value right, Value carry) {
+    left.pushInt(e);
+    switch (operation) {
+      case ADD, INC -> pushedInt(right).iadd();
+      case SUB, CMP, DEC -> pushedInt(right).isub();
+      case AND, TEST -> pushedInt(right).iand();
+      case OR -> pushedInt(right).ior();
+      case XOR -> pushedInt(right).ixor();
+      case ADC -> {
+        pushedInt(right).iadd();
+        pushedInt(carry).iadd();
+      }
+      case SBB -> {
+        pushedInt(right).isub();
+        pushedInt(carry).isub();
+      }
+      case NEG -> e.b.ineg();
+      case NOT -> e.b.iconst_m1().ixor();
+    }
+    e.signExtendInt(size);
+    return operands.keepInt();
+  }
+
+  private Value computeLong(Operation operation, Value left, Value right, Value carry) {
     left.push(e);
     switch (operation) {
       case ADD, INC -> pushed(right).ladd();
@@ -123,12 +150,16 @@ final class AluEmitter {
         e.b.lxor();
       }
     }
-    e.signExtend(size);
     return operands.keep();
   }
 
   private CodeBuilder pushed(Value value) {
     value.push(e);
+    return e.b;
+  }
+
+  private CodeBuilder pushedInt(Value value) {
+    value.pushInt(e);
     return e.b;
   }
 
@@ -179,10 +210,8 @@ final class AluEmitter {
     }
     Value left = operands.readSigned(o.destination(), flags);
     Value right = operands.readSigned(o.register(), flags);
-    right.push(e);
-    operands.write(o.destination());
-    left.push(e);
-    operands.write(o.register());
+    operands.write(right, o.destination());
+    operands.write(left, o.register());
     return flags;
   }
 
@@ -197,28 +226,20 @@ final class AluEmitter {
     e.constant(size);
     e.constant(Operation.ADD.ordinal());
     source.push(e);
-    NO_CARRY.push(e);
+    NOTHING.push(e);
     e.updateAtomically();
     Value old = operands.keep();
-    Value result = compute(Operation.ADD, size, old, source, NO_CARRY);
-    old.push(e);
-    operands.write(o.register());
+    Value result = compute(Operation.ADD, size, old, source, NOTHING);
+    operands.write(old, o.register());
     return new FlagState.Sum(old, source, result);
   }
 
   private FlagState exchangeAddPlain(Lowered.ExchangeAdd o, Value source, FlagState flags) {
     int size = o.destination().sizeBytes();
-    int loaded = operands.newLong();
-    operands.loadForWriteHere(size, loaded, flags);
-    Value old = new Value.Local(loaded);
-    Value result = compute(Operation.ADD, size, old, source, NO_CARRY);
+    Value old = operands.loadForWriteHere(size, flags);
+    Value result = compute(Operation.ADD, size, old, source, NOTHING);
     FlagState after = new FlagState.Sum(old, source, result);
-    Runnable rest =
-        () -> {
-          old.push(e);
-          operands.write(o.register());
-        };
-    operands.storeHereThen(size, result, flags, after, rest);
+    operands.storeHereThen(size, result, flags, after, () -> operands.write(old, o.register()));
     return after;
   }
 
@@ -238,15 +259,13 @@ final class AluEmitter {
     source.push(e);
     e.compareExchangeAtomically();
     Value old = operands.keep();
-    Value result = compute(Operation.CMP, size, expected, old, NO_CARRY);
+    Value result = compute(Operation.CMP, size, expected, old, NOTHING);
     keepIfDifferent(accumulator, expected, old);
     return new FlagState.Difference(expected, old, result);
   }
 
   private FlagState compareExchangePlain(int size, Value expected, Value source, FlagState flags) {
-    int loaded = operands.newLong();
-    operands.loadForWriteHere(size, loaded, flags);
-    Value old = new Value.Local(loaded);
+    Value old = operands.loadForWriteHere(size, flags);
     int stored = operands.newLong();
     Label same = e.newLabel();
     source.push(e);
@@ -256,7 +275,7 @@ final class AluEmitter {
     e.b.lcmp().ifeq(same);
     old.push(e);
     e.b.lstore(stored).labelBinding(same);
-    Value result = compute(Operation.CMP, size, expected, old, NO_CARRY);
+    Value result = compute(Operation.CMP, size, expected, old, NOTHING);
     FlagState after = new FlagState.Difference(expected, old, result);
     Register accumulator = new Register(RAX, size);
     operands.storeHereThen(
@@ -273,8 +292,7 @@ final class AluEmitter {
     expected.push(e);
     old.push(e);
     e.b.lcmp().ifeq(same);
-    old.push(e);
-    operands.write(accumulator);
+    operands.write(old, accumulator);
     e.b.labelBinding(same);
   }
 
@@ -284,40 +302,42 @@ final class AluEmitter {
     Value left = operands.readSigned(o.left(), flags);
     Value right = operands.readSigned(o.right(), flags);
     int size = o.destination().sizeBytes();
+    return size == 8 ? product64(o, left, right) : product32(o, left, right);
+  }
+
+  private FlagState product64(Lowered.Multiply o, Value left, Value right) {
     left.push(e);
-    right.push(e);
-    e.b.lmul();
-    Value product = operands.keep();
-    product.push(e);
-    e.signExtend(size);
-    Value kept = operands.keep();
-    kept.push(e);
-    operands.write(o.destination());
+    pushed(right).lmul();
+    Value low = operands.keep();
+    operands.write(low, o.destination());
     if (!operands.flagsAreObserved()) {
       return IN_PROCESSOR;
     }
-    if (size == 8) {
-      left.push(e);
-      right.push(e);
-      e.longFunction(Math.class, "multiplyHigh", 2);
-      product.push(e);
-      e.constant(63);
-      e.b.lshr();
-    } else {
-      product.push(e);
-      kept.push(e);
-    }
-    return new FlagState.Product(kept, lost());
+    left.push(e);
+    right.push(e);
+    e.longFunction(Math.class, "multiplyHigh", 2);
+    return new FlagState.Product(low, operands.keep(), signOf(low));
   }
 
-  /** CF and OF set if the two longs on the stack differ, in a new local. */
-  private int lost() {
-    int status = operands.newInt();
-    Label same = e.newLabel();
-    e.b.iconst_0().istore(status).lcmp().ifeq(same);
-    e.constant(0x801);
-    e.b.istore(status).labelBinding(same);
-    return status;
+  private FlagState product32(Lowered.Multiply o, Value left, Value right) {
+    left.pushInt(e);
+    pushedInt(right).imul();
+    e.signExtendInt(o.destination().sizeBytes());
+    Value kept = operands.keepInt();
+    operands.write(kept, o.destination());
+    if (!operands.flagsAreObserved()) {
+      return IN_PROCESSOR;
+    }
+    left.push(e);
+    pushed(right).lmul();
+    return new FlagState.Product(kept, operands.keep(), kept);
+  }
+
+  private Value signOf(Value value) {
+    value.push(e);
+    e.constant(63);
+    e.b.lshr();
+    return operands.keep();
   }
 
   FlagState multiplyWide(Lowered.MultiplyWide o, FlagState flags) {
@@ -343,15 +363,7 @@ final class AluEmitter {
     if (!operands.flagsAreObserved()) {
       return IN_PROCESSOR;
     }
-    high.push(e);
-    if (o.signed()) {
-      low.push(e);
-      e.constant(63);
-      e.b.lshr();
-    } else {
-      e.constant(0L);
-    }
-    return new FlagState.Product(low, lost());
+    return new FlagState.Product(low, high, o.signed() ? signOf(low) : NOTHING);
   }
 
   private FlagState multiply32(Lowered.MultiplyWide o, FlagState flags) {
@@ -371,17 +383,15 @@ final class AluEmitter {
     if (!operands.flagsAreObserved()) {
       return IN_PROCESSOR;
     }
-    product.push(e);
-    e.signExtend(4);
-    Value low = operands.keep();
-    product.push(e);
+    product.pushInt(e);
+    Value low = operands.keepInt();
     if (o.signed()) {
-      low.push(e);
-    } else {
-      low.push(e);
-      e.zeroExtend(4);
+      return new FlagState.Product(low, product, low);
     }
-    return new FlagState.Product(low, lost());
+    product.push(e);
+    e.constant(32);
+    e.b.lushr();
+    return new FlagState.Product(low, operands.keep(), NOTHING);
   }
 
   /** DIV and IDIV, which leave the flags as they were here; what would be #DE is rare. */

@@ -23,9 +23,7 @@ final class BitEmitter {
     Value value;
     if (o.operand() instanceof Memory m) {
       element(m, o.index());
-      int loaded = operands.newLong();
-      operands.loadHere(m.sizeBytes(), true, loaded, flags);
-      value = new Value.Local(loaded);
+      value = operands.readSignedHere(m.sizeBytes(), flags);
     } else {
       value = operands.readSigned(o.operand(), flags);
     }

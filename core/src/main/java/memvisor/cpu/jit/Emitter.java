@@ -226,6 +226,10 @@ final class Emitter {
     b.invokestatic(ConstantDescs.CD_Long, "compareUnsigned", MethodTypeDesc.of(INT, LONG, LONG));
   }
 
+  void compareUnsignedInts() {
+    b.invokestatic(ConstantDescs.CD_Integer, "compareUnsigned", MethodTypeDesc.of(INT, INT, INT));
+  }
+
   // ---- arithmetic ----------------------------------------------------------------------------
 
   /** Sign-extends the low {@code bytes} bytes of the long on the stack. */
@@ -234,6 +238,17 @@ final class Emitter {
       case 1 -> b.l2i().i2b().i2l();
       case 2 -> b.l2i().i2s().i2l();
       case 4 -> b.l2i().i2l();
+      default -> {
+        // all of it
+      }
+    }
+  }
+
+  /** Sign-extends the low {@code bytes} bytes of the int on the stack, at most four. */
+  void signExtendInt(int bytes) {
+    switch (bytes) {
+      case 1 -> b.i2b();
+      case 2 -> b.i2s();
       default -> {
         // all of it
       }

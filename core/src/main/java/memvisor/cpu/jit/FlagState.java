@@ -34,9 +34,9 @@ sealed interface FlagState {
     }
   }
 
-  /** Jumps if the long on the stack is zero (or not, for an odd condition). */
-  private static void jumpIfZero(Emitter e, int condition, Label target) {
-    e.b.lconst_0().lcmp();
+  /** Jumps if {@code value} is zero (or not, for an odd condition). */
+  private static void jumpIfZero(Emitter e, Value value, int condition, Label target) {
+    pushSign(e, value);
     if ((condition & 1) == 0) {
       e.b.ifeq(target);
     } else {
@@ -44,9 +44,19 @@ sealed interface FlagState {
     }
   }
 
-  private static void jumpIfNegative(Emitter e, int condition, Label target) {
-    e.b.lconst_0().lcmp();
+  private static void jumpIfNegative(Emitter e, Value value, int condition, Label target) {
+    pushSign(e, value);
     jumpOnComparison(e, condition, false, target);
+  }
+
+  /** Pushes an int that is negative, zero or positive as {@code value} is. */
+  private static void pushSign(Emitter e, Value value) {
+    if (value.isInt()) {
+      value.pushInt(e);
+    } else {
+      value.push(e);
+      e.b.lconst_0().lcmp();
+    }
   }
 
   /** Jumps if the comparison on the stack is less (or equal), or for an odd condition if not. */
@@ -108,30 +118,55 @@ sealed interface FlagState {
           jump(e, condition, target);
         }
         case 1, 3 -> {
-          left.push(e);
-          right.push(e);
-          e.compareUnsigned();
+          pushUnsignedComparison(e);
           jumpOnComparison(e, condition, condition >>> 1 == 3, target);
         }
         case 2 -> {
-          result.push(e);
-          jumpIfZero(e, condition, target);
+          jumpIfZero(e, result, condition, target);
         }
         case 4 -> {
-          result.push(e);
-          jumpIfNegative(e, condition, target);
+          jumpIfNegative(e, result, condition, target);
         }
         case 5 -> {
           result.push(e);
           e.test("parity", 1);
           jump(e, condition, target);
         }
-        default -> {
-          left.push(e);
-          right.push(e);
-          e.b.lcmp();
-          jumpOnComparison(e, condition, condition >>> 1 == 7, target);
+        default -> jumpIfLess(e, condition, target);
+      }
+    }
+
+    private boolean isOfInts() {
+      return left.isInt() && right.isInt();
+    }
+
+    private void pushUnsignedComparison(Emitter e) {
+      if (isOfInts()) {
+        left.pushInt(e);
+        right.pushInt(e);
+        e.compareUnsignedInts();
+      } else {
+        left.push(e);
+        right.push(e);
+        e.compareUnsigned();
+      }
+    }
+
+    private void jumpIfLess(Emitter e, int condition, Label target) {
+      if (isOfInts()) {
+        left.pushInt(e);
+        right.pushInt(e);
+        switch (condition & 3) {
+          case 0 -> e.b.if_icmplt(target);
+          case 1 -> e.b.if_icmpge(target);
+          case 2 -> e.b.if_icmple(target);
+          default -> e.b.if_icmpgt(target);
         }
+      } else {
+        left.push(e);
+        right.push(e);
+        e.b.lcmp();
+        jumpOnComparison(e, condition, condition >>> 1 == 7, target);
       }
     }
   }
@@ -150,12 +185,10 @@ sealed interface FlagState {
       switch (condition >>> 1) {
         case 0, 1 -> never(e, condition, target);
         case 2, 3 -> {
-          result.push(e);
-          jumpIfZero(e, condition, target);
+          jumpIfZero(e, result, condition, target);
         }
         case 4, 6 -> {
-          result.push(e);
-          jumpIfNegative(e, condition, target);
+          jumpIfNegative(e, result, condition, target);
         }
         case 5 -> {
           result.push(e);
@@ -163,8 +196,7 @@ sealed interface FlagState {
           jump(e, condition, target);
         }
         default -> {
-          result.push(e);
-          e.b.lconst_0().lcmp();
+          pushSign(e, result);
           jumpOnComparison(e, condition, true, target);
         }
       }
@@ -182,12 +214,10 @@ sealed interface FlagState {
     default void branch(Emitter e, int condition, Label target) {
       switch (condition >>> 1) {
         case 2 -> {
-          result().push(e);
-          jumpIfZero(e, condition, target);
+          jumpIfZero(e, result(), condition, target);
         }
         case 4 -> {
-          result().push(e);
-          jumpIfNegative(e, condition, target);
+          jumpIfNegative(e, result(), condition, target);
         }
         case 5 -> {
           result().push(e);
@@ -356,8 +386,21 @@ sealed interface FlagState {
     }
   }
 
-  /** A product or a double shift; {@code status} is an int local with CF and OF. */
-  record Product(Value result, int status) implements Result {
+  /** A product: CF and OF are set if the longs {@code high} and {@code sign} differ. */
+  record Product(Value result, Value high, Value sign) implements Result {
+    @Override
+    public void store(Emitter e) {
+      e.pushFlags();
+      result.push(e);
+      high.push(e);
+      sign.push(e);
+      e.status("statusOfProduct", 2, 0);
+      e.setResult();
+    }
+  }
+
+  /** A double shift; {@code status} is an int local with CF and OF. */
+  record Status(Value result, int status) implements Result {
     @Override
     public void store(Emitter e) {
       e.pushFlags();

@@ -90,13 +90,31 @@ final class MemoryEmitter {
     finishLoad(bytes, signed, to, flags, number);
   }
 
-  /** Loads for a read-modify-write, sign-extended, into {@code to}. */
+  /** Loads at most four bytes, sign-extended, into the int local {@code to}. */
+  void loadInt(int bytes, int to, FlagState flags, int number) {
+    e.b.aload(Emitter.CPU).lload(frame.address);
+    pushPosition(number);
+    e.load(bytes);
+    finishLoadInt(bytes, to, flags, number);
+  }
+
+  /** Loads eight bytes for a read-modify-write into {@code to}. */
   void loadForWrite(int bytes, int to, FlagState flags, int number) {
+    pushLoadForWrite(bytes, number);
+    finishLoad(bytes, true, to, flags, number);
+  }
+
+  /** The same for at most four bytes, sign-extended, and an int local. */
+  void loadIntForWrite(int bytes, int to, FlagState flags, int number) {
+    pushLoadForWrite(bytes, number);
+    finishLoadInt(bytes, to, flags, number);
+  }
+
+  private void pushLoadForWrite(int bytes, int number) {
     e.b.aload(Emitter.CPU).lload(frame.address);
     e.constant(bytes);
     pushPosition(number);
     e.loadForWrite();
-    finishLoad(bytes, true, to, flags, number);
   }
 
   /** Pushes the host address for an atomic access at {@link Frame#address}, or 0. */
@@ -111,6 +129,17 @@ final class MemoryEmitter {
       e.signExtend(bytes);
     }
     e.b.lstore(to);
+    leaveIfFaulted(flags, number);
+  }
+
+  private void finishLoadInt(int bytes, int to, FlagState flags, int number) {
+    e.b.l2i();
+    e.signExtendInt(bytes);
+    e.b.istore(to);
+    leaveIfFaulted(flags, number);
+  }
+
+  private void leaveIfFaulted(FlagState flags, int number) {
     e.pushIntField("fault");
     e.b.ifne(exits.at(number, Exits.FAULT, flags));
   }

@@ -2,7 +2,9 @@ package memvisor.cpu.jit;
 
 import java.lang.classfile.Label;
 import memvisor.cpu.x86.Lowered;
+import memvisor.cpu.x86.Lowered.Immediate;
 import memvisor.cpu.x86.Lowered.Memory;
+import memvisor.cpu.x86.Lowered.Register;
 
 /** Generates moves between registers, memory and the stack. */
 final class MoveEmitter {
@@ -26,16 +28,25 @@ final class MoveEmitter {
       operands.storeHere(to.sizeBytes(), value, flags);
       return flags;
     }
+    boolean whole = !o.signed() && o.destination().sizeBytes() >= 4;
     if (o.source() instanceof Memory from) {
       int value = operands.newLong();
       operands.load(from, o.signed(), value, flags);
       e.b.lload(value);
+    } else if (o.source() instanceof Immediate i) {
+      operands.write(new Value.Constant(i.value()), o.destination());
+      return flags;
     } else if (o.signed()) {
       operands.pushSigned(o.source());
     } else {
       operands.pushZeroExtended(o.source());
     }
-    operands.write(o.destination());
+    if (whole && o.destination() instanceof Register to) {
+      // zero-extended already
+      e.b.lstore(frame.register(to.number()));
+    } else {
+      operands.write(o.destination());
+    }
     return flags;
   }
 
@@ -72,17 +83,17 @@ final class MoveEmitter {
   }
 
   FlagState setCondition(Lowered.SetCondition o, FlagState flags) {
-    int value = operands.newLong();
+    int truth = operands.newInt();
     Label end = e.newLabel();
-    e.b.lconst_1().lstore(value);
+    e.b.iconst_1().istore(truth);
     flags.branch(e, o.condition(), end);
-    e.b.lconst_0().lstore(value).labelBinding(end);
+    e.b.iconst_0().istore(truth).labelBinding(end);
+    Value value = new Value.IntLocal(truth);
     if (o.destination() instanceof Memory m) {
       operands.address(m);
-      operands.storeHere(1, new Value.Local(value), flags);
+      operands.storeHere(1, value, flags);
     } else {
-      e.b.lload(value);
-      operands.write(o.destination());
+      operands.write(value, o.destination());
     }
     return flags;
   }

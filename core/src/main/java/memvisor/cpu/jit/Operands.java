@@ -129,6 +129,24 @@ final class Operands {
     return i.value() << unused >> unused;
   }
 
+  /** Pushes a register or constant of at most four bytes as an int, sign-extended. */
+  void pushSignedInt(Place place) {
+    switch (place) {
+      case Register r -> {
+        e.b.lload(frame.register(r.number())).l2i();
+        e.signExtendInt(r.sizeBytes());
+      }
+      case HighByte r -> {
+        e.b.lload(frame.register(r.number())).l2i();
+        e.constant(8);
+        e.b.iushr();
+        e.signExtendInt(1);
+      }
+      case Immediate i -> e.constant((int) signed(i));
+      case Memory m -> throw new IllegalStateException("not loaded: " + m);
+    }
+  }
+
   /** Pushes a register or constant, zero-extended; a constant stays sign-extended. */
   void pushZeroExtended(Place place) {
     switch (place) {
@@ -144,6 +162,17 @@ final class Operands {
       }
       case Immediate i -> e.constant(i.value());
       case Memory m -> throw new IllegalStateException("not loaded: " + m);
+    }
+  }
+
+  /** Writes a value to a register; only its low bytes count. */
+  void write(Value value, Place place) {
+    if (value instanceof Value.Constant c && place instanceof Register r && r.sizeBytes() >= 4) {
+      e.constant(r.sizeBytes() == 4 ? c.value() & 0xFFFF_FFFFL : c.value());
+      e.b.lstore(frame.register(r.number()));
+    } else {
+      value.push(e);
+      write(place);
     }
   }
 
@@ -189,6 +218,9 @@ final class Operands {
     if (place instanceof Immediate i) {
       return new Value.Constant(signed(i));
     }
+    if (signed && place.sizeBytes() <= 4) {
+      return readInt(place, flags);
+    }
     int local = newLong();
     if (place instanceof Memory m) {
       load(m, signed, local, flags);
@@ -201,6 +233,35 @@ final class Operands {
       e.b.lstore(local);
     }
     return new Value.Local(local);
+  }
+
+  /** Reads a place of at most four bytes. */
+  private Value readInt(Place place, FlagState flags) {
+    if (place instanceof Memory m) {
+      address(m);
+      return readSignedHere(m.sizeBytes(), flags);
+    }
+    pushSignedInt(place);
+    return keepInt();
+  }
+
+  /** Loads from {@link Frame#address}, sign-extended. */
+  Value readSignedHere(int bytes, FlagState flags) {
+    if (bytes <= 4) {
+      int local = newInt();
+      memory.loadInt(bytes, local, flags, number);
+      return new Value.IntLocal(local);
+    }
+    int local = newLong();
+    memory.load(bytes, true, local, flags, number);
+    return new Value.Local(local);
+  }
+
+  /** Stores the int on the stack in a temporary. */
+  Value keepInt() {
+    int local = newInt();
+    e.b.istore(local);
+    return new Value.IntLocal(local);
   }
 
   /** Stores the long on the stack in a temporary. */
@@ -232,18 +293,14 @@ final class Operands {
       address(m);
       return changeHere(m.sizeBytes(), before, operation);
     }
-    pushSigned(place);
-    Change change = operation.apply(keep());
-    change.result.push(e);
-    write(place);
+    Change change = operation.apply(readSigned(place, before));
+    write(change.result, place);
     return change.after;
   }
 
   /** The same for what is at {@link Frame#address}. */
   FlagState changeHere(int bytes, FlagState before, Function<Value, Change> operation) {
-    int old = newLong();
-    loadForWriteHere(bytes, old, before);
-    Change change = operation.apply(new Value.Local(old));
+    Change change = operation.apply(loadForWriteHere(bytes, before));
     storeHereThen(bytes, change.result, before, change.after, () -> {});
     return change.after;
   }
@@ -276,8 +333,15 @@ final class Operands {
   }
 
   /** Loads from {@link Frame#address} for a read-modify-write, sign-extended. */
-  void loadForWriteHere(int bytes, int to, FlagState flags) {
-    memory.loadForWrite(bytes, to, flags, number);
+  Value loadForWriteHere(int bytes, FlagState flags) {
+    if (bytes <= 4) {
+      int local = newInt();
+      memory.loadIntForWrite(bytes, local, flags, number);
+      return new Value.IntLocal(local);
+    }
+    int local = newLong();
+    memory.loadForWrite(bytes, local, flags, number);
+    return new Value.Local(local);
   }
 
   /**

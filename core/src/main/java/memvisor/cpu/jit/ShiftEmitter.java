@@ -55,10 +55,10 @@ final class ShiftEmitter {
   }
 
   private Value shifted(ShiftOperation operation, Value operand, int size, Runnable pushAmount) {
-    operand.push(e);
-    if (operation == ShiftOperation.SHR) {
-      e.zeroExtend(size);
+    if (size <= 4) {
+      return shiftedInt(operation, operand, size, pushAmount);
     }
+    operand.push(e);
     pushAmount.run();
     switch (operation) {
       case SHL -> e.b.lshl();
@@ -66,8 +66,24 @@ final class ShiftEmitter {
       case SAR -> e.b.lshr();
       case ROL, ROR -> throw new IllegalStateException("not a shift: " + operation);
     }
-    e.signExtend(size);
     return operands.keep();
+  }
+
+  private Value shiftedInt(ShiftOperation operation, Value operand, int size, Runnable pushAmount) {
+    operand.pushInt(e);
+    if (operation == ShiftOperation.SHR && size < 4) {
+      e.constant(0xFFFF >>> 16 - 8 * size);
+      e.b.iand();
+    }
+    pushAmount.run();
+    switch (operation) {
+      case SHL -> e.b.ishl();
+      case SHR -> e.b.iushr();
+      case SAR -> e.b.ishr();
+      case ROL, ROR -> throw new IllegalStateException("not a shift: " + operation);
+    }
+    e.signExtendInt(size);
+    return operands.keepInt();
   }
 
   /** A rotation of 4 or 8 bytes by a constant. */
@@ -86,17 +102,16 @@ final class ShiftEmitter {
   }
 
   private Value rotated(Value operand, int size, int left) {
-    operand.push(e);
     if (size == 8) {
+      operand.push(e);
       e.constant(left);
       e.rotateLeft(8);
-    } else {
-      e.b.l2i();
-      e.constant(left);
-      e.rotateLeft(4);
-      e.b.i2l();
+      return operands.keep();
     }
-    return operands.keep();
+    operand.pushInt(e);
+    e.constant(left);
+    e.rotateLeft(4);
+    return operands.keepInt();
   }
 
   /** SHLD and SHRD of 4 or 8 bytes by a constant. */
@@ -129,7 +144,7 @@ final class ShiftEmitter {
       e.constant(8 * size);
       e.status(o.left() ? "statusOfShld" : "statusOfShrd", 2, 2);
       e.b.istore(status);
-      FlagState after = new FlagState.Product(result, status);
+      FlagState after = new FlagState.Status(result, status);
       return new Operands.Change(
           result, count < 0 ? after : new FlagState.Counted(count, after, flags));
     };

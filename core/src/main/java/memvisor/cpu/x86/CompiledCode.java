@@ -463,6 +463,11 @@ public abstract class CompiledCode {
     return (operand >>> amount - 1 & 1) != 0 ? Flags.CF : 0;
   }
 
+  /** CF and OF of a product: set if its high half says more than the sign of the low one. */
+  static int statusOfProduct(long high, long sign) {
+    return high == sign ? 0 : Flags.CF | Flags.OF;
+  }
+
   /** CF and OF of ROL, from its result. */
   static int statusOfRol(long result, int width) {
     boolean carry = (result & 1) != 0;

@@ -12,6 +12,9 @@ final class Interpreter {
   /** Bounds how long translated code runs before another thread's kick is seen. */
   private static final int MAX_TRANSLATED_RUN = 1 << 16;
 
+  /** Dropped translations are let go of after so many new ones. */
+  private static final int FORGET_INTERVAL = 256;
+
   private final Vcpu c;
   private final JumpCache jumps;
   private final BlockSource source;
@@ -21,6 +24,7 @@ final class Interpreter {
   private long hotAt;
   private long warmInstructions;
   private long hotInstructions;
+  private long made;
 
   private int mode;
   private long codeBase;
@@ -144,11 +148,19 @@ final class Interpreter {
       translator.adopted(known);
       return;
     }
-    CompiledCode made = translator.translate(new HotCode(block));
-    if (made != null) {
-      source.keep(made);
+    forgetDroppedNowAndThen();
+    CompiledCode code = translator.translate(new HotCode(block));
+    if (code != null) {
+      source.keep(code);
       c.translatedLimit = CompiledCode.PRIMED;
-      made.run(c);
+      code.run(c);
+    }
+  }
+
+  /** Each new translation may have dropped others. */
+  private void forgetDroppedNowAndThen() {
+    if (++made % FORGET_INTERVAL == 0) {
+      jumps.forgetDropped();
     }
   }
 
@@ -160,6 +172,7 @@ final class Interpreter {
       again.adopted(known);
       return known;
     }
+    forgetDroppedNowAndThen();
     CompiledCode better = again.translateHot(new HotCode(entry));
     if (better == null) {
       return code;
@@ -170,51 +183,85 @@ final class Interpreter {
 
   /** Runs translated code, and where it leads as long as that is translated and fits. */
   private @Nullable Block runTranslated(CompiledCode first, long budget) {
-    long left = budget;
-    CompiledCode code = first;
-    @Nullable Block next;
-    while (true) {
-      long before = c.instructions;
-      // a fetch that may not be remembered is made again for every block
-      c.translatedLimit = cacheable ? (int) Math.min(left, MAX_TRANSLATED_RUN) : code.entryLength;
-      c.translation = code;
-      int exit = code.nextRunIsSpecial() ? runSpecially(code) : code.run(c);
-      code = c.translation; // a better one may have taken its place
-      next = follow(code, exit);
-      long retired = c.instructions - before;
-      left -= retired;
-      code.retired += retired;
-      if (code.isHot()) {
-        hotInstructions += retired;
-      } else {
-        warmInstructions += retired;
-      }
-      if (next == null || c.attention) {
-        break;
-      }
-      CompiledCode following = next.code;
-      if (following == null || left < following.entryLength) {
-        break;
-      }
-      code = following;
+    if (!cacheable) {
+      return runAlone(first);
     }
-    return next;
+    long limit = c.instructions + budget;
+    CompiledCode code = first;
+    while (true) {
+      int exit = enter(code, (int) Math.min(limit - c.instructions, MAX_TRANSLATED_RUN));
+      if (exit < CompiledCode.LEFT) {
+        settle(exit);
+        return null;
+      }
+      if (c.attention || limit <= c.instructions) {
+        return null;
+      }
+      CompiledCode next;
+      if (exit == CompiledCode.LEFT) {
+        next = jumps.translation(c.rip);
+        if (next == null) {
+          return null;
+        }
+      } else {
+        Block linked = follow(c.translation, exit);
+        next = linked == null ? null : linked.code;
+        if (linked == null || next == null || !cacheable) {
+          return linked;
+        }
+      }
+      if (limit - c.instructions < next.entryLength) {
+        return next.member(0);
+      }
+      code = next;
+    }
   }
 
-  /** Sees to how translated code was left; the block to go on with, if it is known already. */
-  private @Nullable Block follow(CompiledCode code, int exit) {
-    if (exit >= 0) {
-      Block next = cacheable ? code.link(exit) : null;
-      return next != null || !cacheable ? next : findLinked(code, exit);
-    }
-    if (exit == CompiledCode.FAULTED) {
-      deliverFault();
-    } else if (exit == CompiledCode.MODE) {
-      refreshMode();
-    } else {
-      return cacheable ? jumps.find(c.rip, mode) : null;
+  /** Runs a block of a page whose translation may not be remembered: it is fetched for each. */
+  private @Nullable Block runAlone(CompiledCode code) {
+    int exit = enter(code, code.entryLength);
+    if (exit == CompiledCode.FAULTED || exit == CompiledCode.MODE) {
+      settle(exit);
     }
     return null;
+  }
+
+  private int enter(CompiledCode code, int limit) {
+    long before = c.instructions;
+    c.translatedLimit = limit;
+    c.translation = code;
+    int exit = code.nextRunIsSpecial() ? runSpecially(code) : code.run(c);
+    CompiledCode ran = c.translation; // a better one may have taken its place
+    long retired = c.instructions - before;
+    ran.retired += retired;
+    if (ran.isHot()) {
+      hotInstructions += retired;
+    } else {
+      warmInstructions += retired;
+    }
+    return exit;
+  }
+
+  private void settle(int exit) {
+    if (exit == CompiledCode.FAULTED) {
+      deliverFault();
+    } else {
+      refreshMode();
+    }
+  }
+
+  /** Where an exit in the page leads; null leaves a fault pending. */
+  private @Nullable Block follow(CompiledCode code, int exit) {
+    Block next = code.link(exit);
+    if (next == null) {
+      next = find();
+      if (next == null) {
+        deliverFault();
+      } else if (!next.crossesPage() && cacheable) {
+        code.link(exit, next);
+      }
+    }
+    return next;
   }
 
   private int runSpecially(CompiledCode code) {
@@ -224,14 +271,6 @@ final class Interpreter {
       c.translation = now;
     }
     return now.run(c);
-  }
-
-  private @Nullable Block findLinked(CompiledCode code, int exit) {
-    Block next = find();
-    if (next != null && !next.crossesPage() && cacheable) {
-      code.link(exit, next);
-    }
-    return next;
   }
 
   private int settle(Block block, MicroOp op, int index, int result, long start) {
@@ -320,10 +359,8 @@ final class Interpreter {
   private void refreshMode() {
     mode = CodeMode.of(c);
     long base = (mode & CodeMode.LONG) != 0 ? 0 : c.segmentBase[Vcpu.CS];
-    if (base != codeBase) {
-      codeBase = base;
-      jumps.flushBlocks();
-    }
+    codeBase = base;
+    jumps.enter(mode, base);
     c.updateAttention();
   }
 
@@ -349,7 +386,7 @@ final class Interpreter {
 
   /** The block at RIP, decoded if need be; null leaves a fault pending. */
   private @Nullable Block find() {
-    Block block = jumps.find(c.rip, mode);
+    Block block = jumps.find(c.rip);
     if (block != null) {
       cacheable = true;
       return block;
@@ -365,7 +402,7 @@ final class Interpreter {
     }
     boolean mayKeep = cacheable;
     boolean global = fetchedGlobal;
-    block = mayKeep ? jumps.confirm(c.rip, mode, hpa, global) : null;
+    block = mayKeep ? jumps.confirm(c.rip, hpa, global) : null;
     if (block != null) {
       return block;
     }

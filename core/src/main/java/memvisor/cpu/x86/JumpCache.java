@@ -4,33 +4,68 @@ import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Where execution goes: RIP → block, and linear page → HPA for fetches.
+ * Where execution goes: RIP → block and its translation, and linear page → HPA for fetches.
  *
  * <p>What is known of a RIP is current or not. Where it is not, because the address space changed
  * or a page of code was invalidated, it takes no more than the page's translation to see whether it
  * still holds ({@link #confirm}): a block is what it is by its HPA.
+ *
+ * <p>An entry's key is its RIP and a tag: the view (what modes its block is for) and the epoch in
+ * which it was last found to be right. A lookup reads the key and the translation and nothing else,
+ * because it is the host's cache misses that it costs. The entries of one page lie together, so that
+ * an invalidated page costs no other its entries.
  */
 final class JumpCache {
-  private static final int ENTRIES = 4096;
+  private static final int GROUP_BITS = 8;
+
+  /** Entries of a group, log2. A group holds the entries of every 256th page or so. */
+  private static final int SLOT_BITS = 6;
+
+  private static final int ENTRIES = 1 << GROUP_BITS + SLOT_BITS;
   private static final int PAGES = 256;
   private static final long EMPTY = -1;
+
+  /** Bits of a key below its RIP; a RIP beyond 48 bits is never found. */
+  private static final int TAG_BITS = 16;
+
+  private static final int TAG = (1 << TAG_BITS) - 1;
+  private static final int VIEW_SHIFT = 14;
+  private static final int MAX_EPOCH = (1 << VIEW_SHIFT) - 1;
+
+  private static final int KERNEL = CodeMode.LONG | CodeMode.PROTECTED;
+  private static final int USER = KERNEL | 3 << CodeMode.CPL_SHIFT;
+
+  /** The view of every mode but those two; only one of them at a time is current. */
+  private static final int OTHER_VIEW = 2;
 
   /** Bit 0 of a page's HPA: the page is global. */
   private static final long GLOBAL = 1;
 
-  private final long[] rips = new long[ENTRIES];
+  private final long[] keys = new long[ENTRIES];
   private final @Nullable Block[] blocks = new @Nullable Block[ENTRIES];
 
-  /** The epoch in which an entry was last found to be right. */
-  private final long[] epochs = new long[ENTRIES];
+  /** The translations of the blocks, as far as they were asked for. */
+  private final @Nullable CompiledCode[] codes = new @Nullable CompiledCode[ENTRIES];
 
-  /** Counts epochs of both kinds, so that no two are alike. */
-  private long clock = 1;
+  /** Counts epochs of both kinds, so that no two are alike; 0 is no epoch. */
+  private int clock;
 
   /** Entries of other pages are current if of this epoch, those of global pages if of the next. */
-  private long epoch;
+  private int epoch;
 
-  private long globalEpoch;
+  private int globalEpoch;
+
+  private int mode = -1;
+  private int otherMode;
+  private int view;
+
+  /** Linear address of RIP 0. */
+  private long base;
+
+  /** Tags of current entries: view and epoch. */
+  private int tag;
+
+  private int globalTag;
 
   /** Fetch translations, user and supervisor: page tag and HPA of the page. */
   private final long[][] pageTags = new long[2][PAGES];
@@ -39,49 +74,110 @@ final class JumpCache {
 
   private boolean pagesFilled = true;
 
-  /** Pages that current entries may lie in. */
-  private final PageFilter pages = new PageFilter();
-
   JumpCache() {
     flush();
   }
 
   private static int index(long rip) {
-    return (int) (rip ^ rip >>> 12) & ENTRIES - 1;
+    return group(rip) | (int) (rip * 0x9E37_79B9_7F4A_7C15L >>> 64 - SLOT_BITS);
   }
 
-  /** The block last executed at {@code rip} in {@code mode}, if known to be there still. */
-  @Nullable Block find(long rip, int mode) {
+  /** Where the entries of a page begin. */
+  private static int group(long rip) {
+    return (int) ((rip >>> 12) * 0x9E37_79B9_7F4A_7C15L >>> 64 - GROUP_BITS) << SLOT_BITS;
+  }
+
+  /** From now on blocks of {@code newMode} are asked for, with RIP 0 at {@code newBase}. */
+  void enter(int newMode, long newBase) {
+    if (newBase != base) {
+      base = newBase;
+      flushBlocks();
+    }
+    if (newMode != mode) {
+      mode = newMode;
+      view = newMode == KERNEL ? 0 : newMode == USER ? 1 : OTHER_VIEW;
+      if (view == OTHER_VIEW && newMode != otherMode) {
+        otherMode = newMode;
+        flushBlocks();
+      }
+      updateTags();
+    }
+  }
+
+  private void updateTags() {
+    tag = view << VIEW_SHIFT | epoch;
+    globalTag = view << VIEW_SHIFT | globalEpoch;
+  }
+
+  private boolean isCurrent(long key, long rip) {
+    int its = (int) key & TAG;
+    return key >> TAG_BITS == rip && (its == tag || its == globalTag);
+  }
+
+  private static long key(long rip, int tag) {
+    return rip << TAG_BITS | tag;
+  }
+
+  /** The translation to execute at {@code rip}, if it is known and can be entered still. */
+  @Nullable CompiledCode translation(long rip) {
     int i = index(rip);
-    if (rips[i] == rip && (epochs[i] == epoch || epochs[i] == globalEpoch)) {
+    if (isCurrent(keys[i], rip)) {
+      CompiledCode code = codes[i];
+      if (code != null && !code.isDropped()) {
+        return code;
+      }
+    }
+    return null;
+  }
+
+  /** The block last executed at {@code rip}, if known to be there still. */
+  @Nullable Block find(long rip) {
+    int i = index(rip);
+    if (isCurrent(keys[i], rip)) {
       Block block = blocks[i];
-      if (block != null && block.mode == mode && !block.dropped) {
+      if (block != null && !block.dropped) {
+        codes[i] = block.code;
         return block;
       }
     }
     return null;
   }
 
-  /** The block last executed at {@code rip} in {@code mode}, if that is what is at {@code hpa}. */
-  @Nullable Block confirm(long rip, int mode, long hpa, boolean global) {
+  /** The block last executed at {@code rip}, if that is what is at {@code hpa}. */
+  @Nullable Block confirm(long rip, long hpa, boolean global) {
     int i = index(rip);
     Block block = blocks[i];
-    if (rips[i] != rip
+    if (keys[i] >> TAG_BITS != rip
         || block == null
         || block.hpa != hpa
         || block.mode != mode
         || block.dropped) {
       return null;
     }
-    epochs[i] = global ? globalEpoch : epoch;
+    keys[i] = key(rip, global ? globalTag : tag);
+    codes[i] = block.code;
     return block;
   }
 
+  /** Remembers a block of the current mode. */
   void put(long rip, Block block, boolean global) {
+    if (rip << TAG_BITS >> TAG_BITS != rip) {
+      return; // another's key
+    }
     int i = index(rip);
-    rips[i] = rip;
+    keys[i] = key(rip, global ? globalTag : tag);
     blocks[i] = block;
-    epochs[i] = global ? globalEpoch : epoch;
+    codes[i] = block.code;
+  }
+
+  /** Lets go of translations that can no longer be entered. */
+  void forgetDropped() {
+    for (int i = 0; i < ENTRIES; i++) {
+      CompiledCode code = codes[i];
+      if (code != null && code.isDropped()) {
+        codes[i] = null;
+      }
+    }
   }
 
   /** HPA of the byte at {@code linear} for fetches, -1 if not known. */
@@ -102,13 +198,11 @@ final class JumpCache {
     pageTags[view][i] = linear >>> 12;
     pageHpas[view][i] = hpa & -4096L | (global ? GLOBAL : 0);
     pagesFilled = true;
-    pages.add(linear);
   }
 
   /** No translation holds any more. */
   void flush() {
     flushBlocks();
-    pages.clear();
     if (pagesFilled) {
       Arrays.fill(pageTags[0], EMPTY);
       Arrays.fill(pageTags[1], EMPTY);
@@ -118,7 +212,12 @@ final class JumpCache {
 
   /** Only translations of global pages hold still. */
   void flushNonGlobal() {
-    epoch = ++clock;
+    if (clock == MAX_EPOCH) {
+      flushBlocks();
+    } else {
+      epoch = ++clock;
+      updateTags();
+    }
     for (int view = 0; view < 2; view++) {
       for (int i = 0; i < PAGES; i++) {
         if ((pageHpas[view][i] & GLOBAL) == 0) {
@@ -130,42 +229,29 @@ final class JumpCache {
 
   /** Forgets what is known of the page around {@code gva}. */
   void flushPage(long gva) {
-    if (pages.mayContain(gva)) {
+    if (base == 0) {
+      int group = group(gva);
+      for (int i = group; i < group + (1 << SLOT_BITS); i++) {
+        keys[i] &= ~TAG; // of no epoch
+      }
+    } else {
       flushBlocks();
-      int i = (int) (gva >>> 12) & PAGES - 1;
-      pageTags[0][i] = EMPTY;
-      pageTags[1][i] = EMPTY;
     }
+    int i = (int) (gva >>> 12) & PAGES - 1;
+    pageTags[0][i] = EMPTY;
+    pageTags[1][i] = EMPTY;
   }
 
   /** Nothing known of RIPs is current; fetch translations stay. */
   void flushBlocks() {
+    if (clock >= MAX_EPOCH - 1) {
+      clock = 0;
+      for (int i = 0; i < ENTRIES; i++) {
+        keys[i] &= ~TAG;
+      }
+    }
     epoch = ++clock;
     globalEpoch = ++clock;
-  }
-
-  /** A set of pages as hashed bits: may contain what was not added. */
-  private static final class PageFilter {
-    private static final int BITS_LOG2 = 13;
-
-    private final long[] bits = new long[1 << BITS_LOG2 - 6];
-
-    private static int hash(long linear) {
-      return (int) ((linear >>> 12) * 0x9E37_79B9_7F4A_7C15L >>> 64 - BITS_LOG2);
-    }
-
-    void add(long linear) {
-      int bit = hash(linear);
-      bits[bit >>> 6] |= 1L << bit;
-    }
-
-    boolean mayContain(long linear) {
-      int bit = hash(linear);
-      return (bits[bit >>> 6] >>> bit & 1) != 0;
-    }
-
-    void clear() {
-      Arrays.fill(bits, 0);
-    }
+    updateTags();
   }
 }

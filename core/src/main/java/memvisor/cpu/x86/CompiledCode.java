@@ -48,6 +48,7 @@ public abstract class CompiledCode {
   private long runs;
 
   private boolean adopted;
+  private boolean hot;
 
   /** Instructions retired by runs. */
   long retired;
@@ -81,6 +82,7 @@ public abstract class CompiledCode {
     Block entry = members.getFirst();
     code.entryLength = entry.ops.length;
     code.offered = translated.hot;
+    code.hot = translated.hot;
     CompiledCode narrower = entry.code;
     if (narrower != null) {
       narrower.drop();
@@ -135,7 +137,7 @@ public abstract class CompiledCode {
 
   /** Whether it replaces a translation that had run for long. */
   public final boolean isHot() {
-    return translated.hot;
+    return hot;
   }
 
   final TranslatedClass translated() {

@@ -12,8 +12,8 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>An entry's key is its RIP and a tag: the view (what modes its block is for) and the epoch in
  * which it was last found to be right. A lookup reads the key and the translation and nothing else,
- * because it is the host's cache misses that it costs. The entries of one page lie together, so that
- * an invalidated page costs no other its entries.
+ * because it is the host's cache misses that it costs. The entries of one page lie together, so
+ * that an invalidated page costs few others their entries.
  */
 final class JumpCache {
   private static final int GROUP_BITS = 8;
@@ -78,8 +78,15 @@ final class JumpCache {
     flush();
   }
 
+  /** The first of the two entries that a RIP may have; the other is beside it. */
   private static int index(long rip) {
-    return group(rip) | (int) (rip * 0x9E37_79B9_7F4A_7C15L >>> 64 - SLOT_BITS);
+    return group(rip) | (int) (rip * 0x9E37_79B9_7F4A_7C15L >>> 65 - SLOT_BITS) << 1;
+  }
+
+  /** The entry of a RIP, current or not; -1 if there is none. */
+  private int entry(long rip) {
+    int i = index(rip);
+    return keys[i] >> TAG_BITS == rip ? i : keys[i + 1] >> TAG_BITS == rip ? i + 1 : -1;
   }
 
   /** Where the entries of a page begin. */
@@ -109,9 +116,9 @@ final class JumpCache {
     globalTag = view << VIEW_SHIFT | globalEpoch;
   }
 
-  private boolean isCurrent(long key, long rip) {
+  private boolean isCurrent(long key) {
     int its = (int) key & TAG;
-    return key >> TAG_BITS == rip && (its == tag || its == globalTag);
+    return its == tag || its == globalTag;
   }
 
   private static long key(long rip, int tag) {
@@ -120,8 +127,8 @@ final class JumpCache {
 
   /** The translation to execute at {@code rip}, if it is known and can be entered still. */
   @Nullable CompiledCode translation(long rip) {
-    int i = index(rip);
-    if (isCurrent(keys[i], rip)) {
+    int i = entry(rip);
+    if (i >= 0 && isCurrent(keys[i])) {
       CompiledCode code = codes[i];
       if (code != null && !code.isDropped()) {
         return code;
@@ -132,8 +139,8 @@ final class JumpCache {
 
   /** The block last executed at {@code rip}, if known to be there still. */
   @Nullable Block find(long rip) {
-    int i = index(rip);
-    if (isCurrent(keys[i], rip)) {
+    int i = entry(rip);
+    if (i >= 0 && isCurrent(keys[i])) {
       Block block = blocks[i];
       if (block != null && !block.dropped) {
         codes[i] = block.code;
@@ -145,13 +152,9 @@ final class JumpCache {
 
   /** The block last executed at {@code rip}, if that is what is at {@code hpa}. */
   @Nullable Block confirm(long rip, long hpa, boolean global) {
-    int i = index(rip);
-    Block block = blocks[i];
-    if (keys[i] >> TAG_BITS != rip
-        || block == null
-        || block.hpa != hpa
-        || block.mode != mode
-        || block.dropped) {
+    int i = entry(rip);
+    Block block = i < 0 ? null : blocks[i];
+    if (block == null || block.hpa != hpa || block.mode != mode || block.dropped) {
       return null;
     }
     keys[i] = key(rip, global ? globalTag : tag);
@@ -164,7 +167,13 @@ final class JumpCache {
     if (rip << TAG_BITS >> TAG_BITS != rip) {
       return; // another's key
     }
-    int i = index(rip);
+    int i = entry(rip);
+    if (i < 0) {
+      i = index(rip);
+      keys[i + 1] = keys[i];
+      blocks[i + 1] = blocks[i];
+      codes[i + 1] = codes[i];
+    }
     keys[i] = key(rip, global ? globalTag : tag);
     blocks[i] = block;
     codes[i] = block.code;

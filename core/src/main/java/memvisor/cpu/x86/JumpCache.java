@@ -18,8 +18,11 @@ import org.jspecify.annotations.Nullable;
 final class JumpCache {
   private static final int GROUP_BITS = 8;
 
-  /** Entries of a group, log2. A group holds the entries of every 256th page or so. */
-  private static final int SLOT_BITS = 6;
+  /**
+   * Entries of a group, log2. A group holds the entries of every 256th page or so; a fork and exec
+   * in Linux goes to some ten thousand places, mostly once or twice.
+   */
+  private static final int SLOT_BITS = 7;
 
   private static final int ENTRIES = 1 << GROUP_BITS + SLOT_BITS;
   private static final int PAGES = 256;

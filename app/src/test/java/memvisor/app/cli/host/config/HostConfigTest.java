@@ -107,7 +107,11 @@ final class HostConfigTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"'{dedup: true}', 30", "'{trim-after-seconds: 5}', 5", "'{trim-after-seconds: 0}', 0"})
+  @CsvSource({
+    "'{dedup: true}', 30",
+    "'{trim-after-seconds: 5}', 5",
+    "'{trim-after-seconds: 0}', 0"
+  })
   void pagesAreTrimmedAfterHalfAMinuteUnlessSaidOtherwise(String reclaim, long seconds)
       throws IOException {
     HostConfig config = read("memory: 64M\nreclaim: " + reclaim + "\nvms: [{name: a}]\n");

@@ -49,8 +49,9 @@ final class AluEmitter {
         o.destination(),
         flags,
         old -> {
-          Value result = compute(operation, o.destination().sizeBytes(), old, source, carry);
-          FlagState after = observed ? after(operation, old, source, result, flags) : IN_PROCESSOR;
+          int size = o.destination().sizeBytes();
+          Value result = compute(operation, size, old, source, carry);
+          FlagState after = observed ? after(operation, size, old, source, result, flags) : IN_PROCESSOR;
           return new Operands.Change(result, after);
         });
   }
@@ -82,7 +83,7 @@ final class AluEmitter {
     }
     int size = o.destination().sizeBytes();
     Value result = compute(o.operation(), size, left, right, NOTHING);
-    return after(o.operation(), left, right, result, flags);
+    return after(o.operation(), size, left, right, result, flags);
   }
 
   private static boolean writes(Operation operation) {
@@ -164,15 +165,20 @@ final class AluEmitter {
   }
 
   private static FlagState after(
-      Operation operation, Value left, Value right, Value result, FlagState before) {
+      Operation operation,
+      int size,
+      Value left,
+      Value right,
+      Value result,
+      FlagState before) {
     return switch (operation) {
       case ADD, ADC -> new FlagState.Sum(left, right, result);
-      case SUB, CMP -> new FlagState.Difference(left, right, result);
+      case SUB, CMP -> new FlagState.Difference(left, right, result, size);
       case SBB -> new FlagState.Borrowed(left, right, result);
       case OR, AND, XOR, TEST -> new FlagState.Logical(result);
       case INC -> new FlagState.Step(true, left, result, before);
       case DEC -> new FlagState.Step(false, left, result, before);
-      case NEG -> new FlagState.Difference(new Value.Constant(0), left, result);
+      case NEG -> new FlagState.Difference(NOTHING, left, result, size);
       case NOT -> before;
     };
   }
@@ -194,7 +200,7 @@ final class AluEmitter {
     e.updateAtomically();
     Value old = operands.keep();
     Value result = compute(operation, size, old, source, carry);
-    return after(operation, old, source, result, flags);
+    return after(operation, size, old, source, result, flags);
   }
 
   FlagState exchange(Lowered.Exchange o, FlagState flags) {
@@ -261,7 +267,7 @@ final class AluEmitter {
     Value old = operands.keep();
     Value result = compute(Operation.CMP, size, expected, old, NOTHING);
     keepIfDifferent(accumulator, expected, old);
-    return new FlagState.Difference(expected, old, result);
+    return new FlagState.Difference(expected, old, result, size);
   }
 
   private FlagState compareExchangePlain(int size, Value expected, Value source, FlagState flags) {
@@ -276,7 +282,7 @@ final class AluEmitter {
     old.push(e);
     e.b.lstore(stored).labelBinding(same);
     Value result = compute(Operation.CMP, size, expected, old, NOTHING);
-    FlagState after = new FlagState.Difference(expected, old, result);
+    FlagState after = new FlagState.Difference(expected, old, result, size);
     Register accumulator = new Register(RAX, size);
     operands.storeHereThen(
         size,

@@ -27,6 +27,12 @@ final class Emitter {
   private static final MethodTypeDesc LOAD_FOR_WRITE =
       MethodTypeDesc.of(LONG, VCPU, LONG, INT, INT, INT);
   private static final MethodTypeDesc STORE = MethodTypeDesc.of(INT, VCPU, LONG, LONG, INT, INT);
+  private static final MethodTypeDesc CARRIED_STORE =
+      MethodTypeDesc.of(VOID, VCPU, INT, LONG, LONG, LONG, LONG, LONG);
+  private static final MethodTypeDesc CARRIED_CONDITION =
+      MethodTypeDesc.of(BOOLEAN, VCPU, INT, LONG, LONG, LONG, LONG, LONG, INT);
+  private static final MethodTypeDesc CARRIED_CARRY =
+      MethodTypeDesc.of(BOOLEAN, VCPU, INT, LONG, LONG, LONG);
   private static final MethodTypeDesc[] SETTERS = {
     MethodTypeDesc.of(VOID), setter(1), setter(2), setter(3)
   };
@@ -191,6 +197,21 @@ final class Emitter {
 
   void setCarry() {
     b.invokevirtual(FLAGS, "carry", MethodTypeDesc.of(VOID, BOOLEAN));
+  }
+
+  /** Carried flags are on the stack: CPU, kind and five longs. */
+  void storeCarriedFlags() {
+    b.invokestatic(COMPILED, "storeFlags", CARRIED_STORE);
+  }
+
+  /** The same with a condition; pushes whether it holds. */
+  void carriedCondition() {
+    b.invokestatic(COMPILED, "condition", CARRIED_CONDITION);
+  }
+
+  /** CPU, kind and three longs of carried flags are on the stack; pushes whether CF is set. */
+  void carriedCarry() {
+    b.invokestatic(COMPILED, "carry", CARRIED_CARRY);
   }
 
   void flagsCondition() {

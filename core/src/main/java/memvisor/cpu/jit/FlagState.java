@@ -1,6 +1,7 @@
 package memvisor.cpu.jit;
 
 import java.lang.classfile.Label;
+import memvisor.cpu.x86.CompiledCode;
 import memvisor.cpu.x86.Lowered.ShiftOperation;
 
 /**
@@ -16,6 +17,12 @@ sealed interface FlagState {
 
   /** Jumps to {@code target} if the condition, as in the opcode, holds. */
   void branch(Emitter e, int condition, Label target);
+
+  /** Leaves the flags to the next block of the unit: in the processor, if nothing better. */
+  default void carry(Emitter e, Carried to) {
+    store(e);
+    to.set(e, CompiledCode.IN_PROCESSOR);
+  }
 
   /** Pushes CF as 0 or 1. */
   default void pushCarry(Emitter e) {
@@ -96,8 +103,85 @@ sealed interface FlagState {
     }
   }
 
-  /** {@code left - right = result}. */
-  record Difference(Value left, Value right, Value result) implements FlagState {
+  /**
+   * What a block of the unit left to the next, in fixed locals: a kind (int), which only execution
+   * knows, and the longs that it needs. Nothing is stored in the processor before something asks.
+   */
+  record Carried(int kind, int left, int right, int result, int stepLeft, int stepResult)
+      implements FlagState {
+    static Carried in(Emitter e) {
+      return new Carried(
+          e.newInt(), e.newLong(), e.newLong(), e.newLong(), e.newLong(), e.newLong());
+    }
+
+    /** At the unit's entry: the processor holds them. */
+    void reset(Emitter e) {
+      set(e, CompiledCode.IN_PROCESSOR);
+      for (int local : new int[] {left, right, result, stepLeft, stepResult}) {
+        e.b.lconst_0().lstore(local);
+      }
+    }
+
+    void set(Emitter e, int newKind) {
+      e.constant(newKind);
+      e.b.istore(kind);
+    }
+
+    void set(Emitter e, Value value, int local) {
+      value.push(e);
+      e.b.lstore(local);
+    }
+
+    /** INC or DEC came after what this holds. */
+    void step(Emitter e, boolean up, Value from, Value to) {
+      e.b.iload(kind);
+      e.constant(CompiledCode.STEP_UP - 1);
+      e.b.iand();
+      e.constant(up ? CompiledCode.STEP_UP : CompiledCode.STEP_DOWN);
+      e.b.ior().istore(kind);
+      set(e, from, stepLeft);
+      set(e, to, stepResult);
+    }
+
+    private void push(Emitter e) {
+      e.b.aload(Emitter.CPU).iload(kind).lload(left).lload(right).lload(result);
+      e.b.lload(stepLeft).lload(stepResult);
+    }
+
+    @Override
+    public void carry(Emitter e, Carried to) {
+      // they are there
+    }
+
+    @Override
+    public void store(Emitter e) {
+      push(e);
+      e.storeCarriedFlags();
+    }
+
+    @Override
+    public void branch(Emitter e, int condition, Label target) {
+      if (condition >>> 1 == 1) {
+        e.b.aload(Emitter.CPU).iload(kind).lload(left).lload(right).lload(result);
+        e.carriedCarry();
+      } else {
+        push(e);
+        e.constant(condition & ~1);
+        e.carriedCondition();
+      }
+      jump(e, condition, target);
+    }
+  }
+
+  /** {@code left - right = result} in so many bytes. */
+  record Difference(Value left, Value right, Value result, int bytes) implements FlagState {
+    @Override
+    public void carry(Emitter e, Carried to) {
+      to.set(e, left, to.left);
+      to.set(e, right, to.right);
+      to.set(e, CompiledCode.DIFFERENCE | 64 - 8 * bytes << CompiledCode.UNUSED_SHIFT);
+    }
+
     @Override
     public void store(Emitter e) {
       e.pushFlags();
@@ -174,6 +258,12 @@ sealed interface FlagState {
   /** The result of a logical operation. */
   record Logical(Value result) implements FlagState {
     @Override
+    public void carry(Emitter e, Carried to) {
+      to.set(e, result, to.result);
+      to.set(e, CompiledCode.LOGICAL);
+    }
+
+    @Override
     public void store(Emitter e) {
       e.pushFlags();
       result.push(e);
@@ -235,6 +325,14 @@ sealed interface FlagState {
   /** {@code left + right (+ carry) = result}. */
   record Sum(Value left, Value right, Value result) implements Result {
     @Override
+    public void carry(Emitter e, Carried to) {
+      to.set(e, left, to.left);
+      to.set(e, right, to.right);
+      to.set(e, result, to.result);
+      to.set(e, CompiledCode.SUM);
+    }
+
+    @Override
     public void store(Emitter e) {
       e.pushFlags();
       left.push(e);
@@ -260,6 +358,14 @@ sealed interface FlagState {
   /** {@code left - right - borrow = result}. */
   record Borrowed(Value left, Value right, Value result) implements Result {
     @Override
+    public void carry(Emitter e, Carried to) {
+      to.set(e, left, to.left);
+      to.set(e, right, to.right);
+      to.set(e, result, to.result);
+      to.set(e, CompiledCode.BORROWED);
+    }
+
+    @Override
     public void store(Emitter e) {
       e.pushFlags();
       left.push(e);
@@ -284,6 +390,16 @@ sealed interface FlagState {
 
   /** INC or DEC: CF is what it was before. */
   record Step(boolean up, Value left, Value result, FlagState before) implements Result {
+    @Override
+    public void carry(Emitter e, Carried to) {
+      FlagState root = before;
+      while (root instanceof Step step) {
+        root = step.before;
+      }
+      root.carry(e, to);
+      to.step(e, up, left, result);
+    }
+
     @Override
     public void store(Emitter e) {
       before.store(e);

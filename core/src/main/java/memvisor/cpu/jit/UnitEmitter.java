@@ -6,6 +6,7 @@ import java.lang.classfile.Label;
 import java.lang.constant.ClassDesc;
 import java.lang.constant.ConstantDescs;
 import java.lang.constant.MethodTypeDesc;
+import java.util.Arrays;
 import memvisor.cpu.x86.HotCode;
 import memvisor.cpu.x86.Lowered;
 
@@ -29,6 +30,11 @@ final class UnitEmitter {
   private final Exits exits;
   private final OperationEmitter operations;
   private final Label[] blockLabels;
+
+  /** Where each block finds the flags. */
+  private final FlagState[] entryFlags;
+
+  private final FlagState.Carried carried;
   private final Label finish;
   private final Label spillAndLeave;
   private final Label leave;
@@ -48,6 +54,8 @@ final class UnitEmitter {
     for (int i = 0; i < blockLabels.length; i++) {
       blockLabels[i] = e.newLabel();
     }
+    this.carried = FlagState.Carried.in(e);
+    this.entryFlags = entryFlags();
   }
 
   /** A class file and the number of its exits to fixed places in the page. */
@@ -91,6 +99,9 @@ final class UnitEmitter {
       emitPriming();
     }
     frame.prologue();
+    if (code.blocks() > 1 || entryFlags[0].equals(carried)) {
+      carried.reset(e);
+    }
     for (int block = 0; block < code.blocks(); block++) {
       e.b.labelBinding(blockLabels[block]);
       emitBlock(block);
@@ -112,6 +123,27 @@ final class UnitEmitter {
     e.b.if_icmplt(loop);
     e.b.iconst_m1().ireturn();
     e.b.labelBinding(start);
+  }
+
+  /** In the processor, where the block is entered only from outside. */
+  private FlagState[] entryFlags() {
+    FlagState[] states = new FlagState[code.blocks()];
+    Arrays.fill(states, carried);
+    states[0] = IN_PROCESSOR;
+    for (int block = 0; block < code.blocks(); block++) {
+      int last = code.instructions(block) - 1;
+      long target =
+          switch (code.lowered(block, last)) {
+            case Lowered.Jump o -> o.target();
+            case Lowered.JumpIf o -> o.target();
+            case Lowered.Call o -> o.target();
+            default -> code.after(block, last);
+          };
+      if (code.start(block) + target == 0 || code.start(block) + code.after(block, last) == 0) {
+        states[0] = carried;
+      }
+    }
+    return states;
   }
 
   private void epilogues() {
@@ -136,7 +168,7 @@ final class UnitEmitter {
   }
 
   private void emitBlock(int block) {
-    FlagState flags = IN_PROCESSOR;
+    FlagState flags = entryFlags[block];
     operations.startBlock();
     int last = code.instructions(block) - 1;
     for (int i = 0; i < last; i++) {
@@ -206,7 +238,7 @@ final class UnitEmitter {
       e.pushIntField("translatedLimit");
       e.b.if_icmpgt(out);
       if (!FlagLiveness.deadAtEntry(code, next)) {
-        flags.store(e);
+        flags.carry(e, carried);
       }
       e.b.goto_(blockLabels[next]).labelBinding(out);
     }

@@ -51,7 +51,8 @@ final class AluEmitter {
         old -> {
           int size = o.destination().sizeBytes();
           Value result = compute(operation, size, old, source, carry);
-          FlagState after = observed ? after(operation, size, old, source, result, flags) : IN_PROCESSOR;
+          FlagState after =
+              observed ? after(operation, size, old, source, result, flags) : IN_PROCESSOR;
           return new Operands.Change(result, after);
         });
   }
@@ -165,12 +166,7 @@ final class AluEmitter {
   }
 
   private static FlagState after(
-      Operation operation,
-      int size,
-      Value left,
-      Value right,
-      Value result,
-      FlagState before) {
+      Operation operation, int size, Value left, Value right, Value result, FlagState before) {
     return switch (operation) {
       case ADD, ADC -> new FlagState.Sum(left, right, result);
       case SUB, CMP -> new FlagState.Difference(left, right, result, size);

@@ -27,6 +27,12 @@ public final class CompressedPool {
   /** Pages that did not compress and whose sketches are remembered. */
   private static final int SIGHTINGS = 8192;
 
+  /**
+   * One in so many frames of the limit may hold a whole page: they save nothing by themselves, and
+   * a guest that has many alike must not leave others without room.
+   */
+  private static final int WHOLES_PART = 4;
+
   /** VMs that trust each other: what one has compressed may serve for another. */
   public static final class Domain {
     private final StableTable copies = new StableTable();
@@ -49,6 +55,7 @@ public final class CompressedPool {
 
   private final MachineMemory machine;
   private final PoolSpace space;
+  private final long limitFrames;
   private final Map<String, Domain> domains = new HashMap<>();
   private long pages;
   private long sharing;
@@ -64,6 +71,7 @@ public final class CompressedPool {
   /** An empty pool of at most {@code limitFrames} frames. */
   public CompressedPool(MachineMemory machine, PoolFrames source, long limitFrames) {
     this.machine = machine;
+    this.limitFrames = limitFrames;
     space = new PoolSpace(source, limitFrames);
   }
 
@@ -169,7 +177,7 @@ public final class CompressedPool {
 
   /** Takes in a page with the frame that it lies in, for others to be patches to. */
   synchronized long adopt(Domain domain, long hpa, int checksum, int[] sketch) {
-    PooledPage page = space.adopt(hpa, checksum);
+    PooledPage page = wholes * WHOLES_PART < limitFrames ? space.adopt(hpa, checksum) : null;
     if (page == null) {
       return refuse();
     }

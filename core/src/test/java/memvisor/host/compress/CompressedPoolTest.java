@@ -208,6 +208,20 @@ final class CompressedPoolTest {
     pool.audit();
   }
 
+  @Test
+  void wholePagesLeaveMostOfThePoolToOthers() {
+    pool = pool(8);
+    intake = new PoolIntake(pool, machine, codec, true);
+    CompressedPool.Domain greedy = pool.domain("friends");
+    for (int page = 0; page < 20; page++) {
+      take(greedy, Relocated.code(page, 0), ++who);
+      take(greedy, Relocated.code(page, MOVED), ++who);
+    }
+    assertThat(pool.counters().wholes()).isEqualTo(2);
+    assertThat(take(pool.domain("others"), Relocated.records(1, 0), ++who)).isPositive();
+    pool.audit();
+  }
+
   /** Different pages of one checksum: CRC is linear, so whoever wants to can make any number. */
   @Test
   void pagesOfOneChecksumAreToldApartAtABoundedPrice() {

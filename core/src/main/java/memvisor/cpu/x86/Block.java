@@ -53,6 +53,9 @@ final class Block {
   /** The translation to execute instead. */
   @Nullable CompiledCode code;
 
+  /** The translation that will be executed when the JVM has compiled it. */
+  @Nullable Apprentice apprentice;
+
   /** Translations that this block is part of. */
   private final List<CompiledCode> translations = new ArrayList<>(0);
 
@@ -139,6 +142,10 @@ final class Block {
     translations.remove(translation);
     if (translation.equals(code)) {
       code = null;
+      heat = 0;
+    }
+    if (apprentice != null && apprentice.isOf(translation)) {
+      apprentice = null;
       heat = 0;
     }
   }

@@ -151,7 +151,7 @@ final class PatchedPagesTest {
   @Test
   void patchesGoToTheSwapFileAsTheirPages() throws Exception {
     FlakyStorage storage = new FlakyStorage(4 * PAGES * PAGE);
-    ReclaimOptions little = options().withSwap(new SwapFile(storage, 4 * PAGES)).withPoolPercent(9);
+    ReclaimOptions little = options().withSwap(new SwapFile(storage, 4 * PAGES)).withPoolPercent(3);
     try (HostMemory host = host(little);
         VmMemory first = vm(host, 0);
         VmMemory second = vm(host, MOVED);
@@ -159,6 +159,7 @@ final class PatchedPagesTest {
       first.compressPages(CODE);
       second.compressPages(CODE);
       third.compressPages(CODE);
+      assertThat(pool(host).patches()).isPositive();
       third.swapOutPages(CODE);
       // The pool is full: what has been there for longest makes room.
       for (int page = CODE; page < PAGES; page++) {

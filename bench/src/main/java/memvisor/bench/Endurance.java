@@ -100,7 +100,7 @@ public final class Endurance {
       TechniqueKind technique = n % 2 == 1 ? TechniqueKind.NESTED : TechniqueKind.SHADOW;
       PcConfiguration configuration =
           PcConfiguration.of(GUEST_BYTES, technique, ClockMode.REAL)
-              .withJit(JitOptions.of(jit).withPatience(JitOptions.LAUNCHER_PATIENCE))
+              .withJit(JitOptions.of(jit))
               .withDevices(List.of(new VirtioSpec.Balloon(true, true)));
       String name = "guest-" + n;
       VmSpec spec =

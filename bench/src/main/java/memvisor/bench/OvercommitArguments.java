@@ -62,7 +62,7 @@ record OvercommitArguments(
     all.add(new VirtioSpec.Balloon(false, reporting));
     PcConfiguration configuration =
         PcConfiguration.of(memoryBytes, technique, ClockMode.REAL)
-            .withJit(JitOptions.of(JitMode.REGIONS).withPatience(JitOptions.LAUNCHER_PATIENCE))
+            .withJit(JitOptions.of(JitMode.REGIONS))
             .withDevices(all);
     GuestShell shell = new GuestShell(host.add(VmSpec.of(name, configuration, request)));
     shell.boot();

@@ -88,7 +88,7 @@ final class PcOptions {
     if (codeMemory < JitOptions.LEAST_CODE_MEMORY) {
       throw usage("--code-memory is at least 4M");
     }
-    return JitOptions.of(jit).withPatience(JitOptions.LAUNCHER_PATIENCE).withCodeMemory(codeMemory);
+    return JitOptions.of(jit).withCodeMemory(codeMemory);
   }
 
   private CpuModel model() {

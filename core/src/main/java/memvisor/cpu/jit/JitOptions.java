@@ -7,8 +7,6 @@ import memvisor.cpu.x86.CodeLibrary;
  *
  * @param mode what is translated
  * @param threshold executions by interpretation after which a block is translated, at least 1
- * @param patience executions by interpretation for which a translation may wait until the JVM has
- *     compiled it; 0 where it is executed at once, if need be by the JVM's interpreter
  * @param hotThreshold instructions run by a translation after which it is made once more, for
  *     HotSpot's optimizing compiler
  * @param maxRegionBlocks blocks that a region may have
@@ -20,7 +18,6 @@ import memvisor.cpu.x86.CodeLibrary;
 public record JitOptions(
     JitMode mode,
     int threshold,
-    int patience,
     long hotThreshold,
     int maxRegionBlocks,
     int maxRegionInstructions,
@@ -34,12 +31,6 @@ public record JitOptions(
   private static final int BYTES_PER_CLASS_BYTE = 2 * 4;
   private static final int BYTES_PER_OPERATION = 2 * 64;
 
-  /**
-   * For a JVM with the launcher's options, which has C1 compile a translation as soon as it is
-   * made. A block is executed as often in some tenths of a second, which that takes at worst.
-   */
-  public static final int LAUNCHER_PATIENCE = 1 << 20;
-
   /** Memory for code by default, in bytes. */
   public static final long DEFAULT_CODE_MEMORY = 256L << 20;
 
@@ -48,8 +39,7 @@ public record JitOptions(
 
   /** What measurements on the Linux boot suggest. */
   public static JitOptions of(JitMode mode) {
-    return new JitOptions(mode, 2000, 0, 8_000_000, 16, 100, 0, 0)
-        .withCodeMemory(DEFAULT_CODE_MEMORY);
+    return new JitOptions(mode, 2000, 8_000_000, 16, 100, 0, 0).withCodeMemory(DEFAULT_CODE_MEMORY);
   }
 
   /** A library for processors with these options, as large as each of them may become. */
@@ -62,7 +52,6 @@ public record JitOptions(
     return new JitOptions(
         mode,
         threshold,
-        patience,
         hotThreshold,
         maxRegionBlocks,
         maxRegionInstructions,
@@ -75,20 +64,6 @@ public record JitOptions(
     return new JitOptions(
         mode,
         newThreshold,
-        patience,
-        hotThreshold,
-        maxRegionBlocks,
-        maxRegionInstructions,
-        maxCodeBytes,
-        maxOperations);
-  }
-
-  /** The same with another time for which a translation waits to be compiled. */
-  public JitOptions withPatience(int executions) {
-    return new JitOptions(
-        mode,
-        threshold,
-        executions,
         hotThreshold,
         maxRegionBlocks,
         maxRegionInstructions,
@@ -101,7 +76,6 @@ public record JitOptions(
     return new JitOptions(
         mode,
         threshold,
-        patience,
         hotThreshold,
         maxRegionBlocks,
         maxRegionInstructions,
@@ -114,7 +88,6 @@ public record JitOptions(
     return new JitOptions(
         mode,
         threshold,
-        patience,
         newHotThreshold,
         maxRegionBlocks,
         maxRegionInstructions,

@@ -44,11 +44,6 @@ public final class JitTranslator implements Translator {
   }
 
   @Override
-  public int patience() {
-    return options.patience();
-  }
-
-  @Override
   public long hotThreshold() {
     return options.hotThreshold();
   }

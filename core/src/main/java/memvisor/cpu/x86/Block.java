@@ -53,9 +53,6 @@ final class Block {
   /** The translation to execute instead. */
   @Nullable CompiledCode code;
 
-  /** The translation that will be executed when the JVM has compiled it. */
-  @Nullable Apprentice apprentice;
-
   /** Translations that this block is part of. */
   private final List<CompiledCode> translations = new ArrayList<>(0);
 
@@ -142,10 +139,6 @@ final class Block {
     translations.remove(translation);
     if (translation.equals(code)) {
       code = null;
-      heat = 0;
-    }
-    if (apprentice != null && apprentice.isOf(translation)) {
-      apprentice = null;
       heat = 0;
     }
   }

@@ -146,7 +146,6 @@ final class BlockSource {
   private CompiledCode bind(TranslatedClass translated, List<Block> members) {
     CompiledCode code = CompiledCode.bind(translated, members);
     code.adopted();
-    code.enter();
     keep(code);
     return code;
   }

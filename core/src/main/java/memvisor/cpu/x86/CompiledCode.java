@@ -73,10 +73,7 @@ public abstract class CompiledCode {
         }
       };
 
-  /**
-   * Prepares a class to be executed instead of the blocks of a processor, which hold the code it is
-   * for; {@link #enter} has it executed.
-   */
+  /** Has a class executed instead of the blocks of a processor, which hold the code it is for. */
   static CompiledCode bind(TranslatedClass translated, List<Block> members) {
     CompiledCode code = translated.instantiate();
     code.translated = translated;
@@ -86,20 +83,15 @@ public abstract class CompiledCode {
     code.entryLength = entry.ops.length;
     code.offered = translated.hot;
     code.hot = translated.hot;
-    for (Block member : members) {
-      member.contain(code);
-    }
-    return code;
-  }
-
-  /** Has the entry's translation executed from now on, and no narrower one. */
-  final void enter() {
-    Block entry = blocks[0];
     CompiledCode narrower = entry.code;
     if (narrower != null) {
       narrower.drop();
     }
-    entry.code = this;
+    for (Block member : members) {
+      member.contain(code);
+    }
+    entry.code = code;
+    return code;
   }
 
   /**

@@ -160,8 +160,8 @@ public final class HotCode {
   }
 
   /**
-   * Defines the class that was generated for this code, in this package, to be executed instead of
-   * the blocks. Other processors find it when they come to the same code.
+   * Defines the class that was generated for this code, in this package, and executes it from now
+   * on instead of the blocks. Other processors find it when they come to the same code.
    *
    * @param classFile of a class that extends {@link CompiledCode}
    * @param exits number of exits with a fixed target in the page

@@ -78,7 +78,7 @@ final class Interpreter {
       return runTranslated(code, left);
     }
     if (++block.heat == translateAt) {
-      warmUp(block);
+      translate(block);
     }
     long start = c.rip;
     int count = (int) Math.min(left, block.ops.length);
@@ -138,16 +138,7 @@ final class Interpreter {
     return Optional.of(code == null ? new HotCode(block) : new HotCode(code));
   }
 
-  private void warmUp(Block block) {
-    Apprentice apprentice = block.apprentice;
-    if (apprentice == null) {
-      translate(block);
-    } else {
-      promote(block, apprentice);
-    }
-  }
-
-  /** Has a block executed by a translation: one that exists already, or a new one when ready. */
+  /** Has a block executed by a translation from now on: one that exists already, or a new one. */
   private void translate(Block block) {
     if (translator == null || !HotCode.isTranslatable(block)) {
       return;
@@ -159,11 +150,10 @@ final class Interpreter {
     }
     forgetDroppedNowAndThen();
     CompiledCode code = translator.translate(new HotCode(block));
-    if (code != null && !code.isDropped()) {
+    if (code != null) {
       source.keep(code);
-      Apprentice apprentice = new Apprentice(code, c, translator.patience());
-      block.apprentice = apprentice;
-      promote(block, apprentice);
+      c.translatedLimit = CompiledCode.PRIMED;
+      code.run(c);
     }
   }
 
@@ -171,16 +161,6 @@ final class Interpreter {
   private void forgetDroppedNowAndThen() {
     if (++made % FORGET_INTERVAL == 0) {
       jumps.forgetDropped();
-    }
-  }
-
-  /** Has a translation executed if it is ready; else asks again after some more executions. */
-  private void promote(Block block, Apprentice apprentice) {
-    if (apprentice.isReady(c)) {
-      block.apprentice = null;
-      apprentice.enter();
-    } else {
-      block.heat = translateAt - apprentice.nextPass();
     }
   }
 
@@ -194,10 +174,9 @@ final class Interpreter {
     }
     forgetDroppedNowAndThen();
     CompiledCode better = again.translateHot(new HotCode(entry));
-    if (better == null || better.isDropped()) {
+    if (better == null) {
       return code;
     }
-    better.enter();
     source.keep(better);
     return better;
   }

@@ -8,12 +8,6 @@ public interface Translator {
   int threshold();
 
   /**
-   * Executions of a translated block by interpretation, at most, while the JVM compiles its
-   * translation; 0 where the translation is to be executed at once.
-   */
-  int patience();
-
-  /**
    * Translates and installs; null if the block is to be interpreted for ever.
    *
    * @see HotCode#install

@@ -64,36 +64,6 @@ class TranslatorBoundsTest {
   }
 
   @Test
-  void aTranslationThatWaitsToBeCompiledIsEnteredWhenPatienceEnds() {
-    int iterations = 10_000;
-    TestCpu t = new TestCpu();
-    t.program(
-        a -> {
-          a.mov(Register.ECX, iterations);
-          Label again = a.labelHere();
-          a.add(Register.R8, Register.RCX);
-          a.dec(Register.ECX);
-          a.j(Condition.NE, again);
-        });
-    JitOptions patient = JitOptions.of(JitMode.BLOCKS).withThreshold(2).withPatience(100);
-    t.c.setTranslator(new JitTranslator(patient));
-    assertThat(t.run()).isEqualTo(RunExit.HALTED);
-    assertThat(t.c.gpr[8]).isEqualTo((long) iterations * (iterations + 1) / 2);
-    assertThat(t.c.translatedInstructions()).isGreaterThanOrEqualTo(3 * (iterations - 103));
-  }
-
-  @Test
-  void codeThatIsOverwrittenWhileItsTranslationWaitsIsNotEntered() {
-    TestCpu t = generator(TestCpu.DATA, 0);
-    JitOptions patient = JitOptions.of(JitMode.BLOCKS).withThreshold(2).withPatience(10 * CALLS);
-    JitTranslator translator = new JitTranslator(patient);
-    t.c.setTranslator(translator);
-    assertThat(t.c.run(10_000_000)).isEqualTo(RunExit.HALTED);
-    assertThat(t.c.gpr[8]).isEqualTo(SUM);
-    assertThat(translator.counters().blocks()).isGreaterThan(GENERATIONS);
-  }
-
-  @Test
   void moreCodeThanAllowedEvictsTheOldest() {
     long allowed = 100_000;
     TestCpu t = generator(TestCpu.DATA, 64);

@@ -104,7 +104,6 @@ final class GuestReader {
                 vm.number("nested-levels", 4, 5).orElse(4L) == 5, vm.flag("npt").orElse(false))
             .withJit(
                 JitOptions.of(vm.converted("jit", GuestReader::jit).orElse(JitMode.REGIONS))
-                    .withPatience(JitOptions.LAUNCHER_PATIENCE)
                     .withCodeMemory(codeMemory(vm)));
     try {
       return machine.withDevices(devices(vm, number));

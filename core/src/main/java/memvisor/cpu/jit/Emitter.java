@@ -11,6 +11,8 @@ import memvisor.cpu.x86.HotCode;
 /** The names that generated code uses, and short forms for what it often does. */
 final class Emitter {
   static final ClassDesc COMPILED = ClassDesc.of(HotCode.PACKAGE, "CompiledCode");
+  private static final ClassDesc STATUS = ClassDesc.of(HotCode.PACKAGE, "StatusFunctions");
+  private static final ClassDesc CARRIED = ClassDesc.of(HotCode.PACKAGE, "CarriedFlags");
   static final ClassDesc VCPU = ClassDesc.of(HotCode.PACKAGE, "Vcpu");
   static final ClassDesc FLAGS = ClassDesc.of(HotCode.PACKAGE, "Flags");
   private static final ClassDesc SSE = ClassDesc.of(HotCode.PACKAGE, "SseOp");
@@ -164,7 +166,7 @@ final class Emitter {
 
   /** A function of longs to a truth value. */
   void test(String name, int arguments) {
-    b.invokestatic(COMPILED, name, MethodTypeDesc.of(BOOLEAN, longs(arguments)));
+    b.invokestatic(STATUS, name, MethodTypeDesc.of(BOOLEAN, longs(arguments)));
   }
 
   /** CF and OF as an image, from {@code longs} longs and then {@code ints} ints. */
@@ -173,7 +175,7 @@ final class Emitter {
     for (int i = 0; i < parameters.length; i++) {
       parameters[i] = i < longCount ? LONG : INT;
     }
-    b.invokestatic(COMPILED, name, MethodTypeDesc.of(INT, parameters));
+    b.invokestatic(STATUS, name, MethodTypeDesc.of(INT, parameters));
   }
 
   private static ClassDesc[] longs(int count) {
@@ -201,17 +203,17 @@ final class Emitter {
 
   /** Carried flags are on the stack: CPU, kind and five longs. */
   void storeCarriedFlags() {
-    b.invokestatic(COMPILED, "storeFlags", CARRIED_STORE);
+    b.invokestatic(CARRIED, "store", CARRIED_STORE);
   }
 
   /** The same with a condition; pushes whether it holds. */
   void carriedCondition() {
-    b.invokestatic(COMPILED, "condition", CARRIED_CONDITION);
+    b.invokestatic(CARRIED, "condition", CARRIED_CONDITION);
   }
 
   /** CPU, kind and three longs of carried flags are on the stack; pushes whether CF is set. */
   void carriedCarry() {
-    b.invokestatic(COMPILED, "carry", CARRIED_CARRY);
+    b.invokestatic(CARRIED, "carry", CARRIED_CARRY);
   }
 
   void flagsCondition() {

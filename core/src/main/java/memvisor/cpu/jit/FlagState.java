@@ -1,7 +1,7 @@
 package memvisor.cpu.jit;
 
 import java.lang.classfile.Label;
-import memvisor.cpu.x86.CompiledCode;
+import memvisor.cpu.x86.CarriedFlags;
 import memvisor.cpu.x86.Lowered.ShiftOperation;
 
 /**
@@ -21,7 +21,7 @@ sealed interface FlagState {
   /** Leaves the flags to the next block of the unit: in the processor, if nothing better. */
   default void carry(Emitter e, Carried to) {
     store(e);
-    to.set(e, CompiledCode.IN_PROCESSOR);
+    to.set(e, CarriedFlags.IN_PROCESSOR);
   }
 
   /** Pushes CF as 0 or 1. */
@@ -116,7 +116,7 @@ sealed interface FlagState {
 
     /** At the unit's entry: the processor holds them. */
     void reset(Emitter e) {
-      set(e, CompiledCode.IN_PROCESSOR);
+      set(e, CarriedFlags.IN_PROCESSOR);
       for (int local : new int[] {left, right, result, stepLeft, stepResult}) {
         e.b.lconst_0().lstore(local);
       }
@@ -127,6 +127,13 @@ sealed interface FlagState {
       e.b.istore(kind);
     }
 
+    void set(Emitter e, int newKind, Value newLeft, Value newRight, Value newResult) {
+      set(e, newLeft, left);
+      set(e, newRight, right);
+      set(e, newResult, result);
+      set(e, newKind);
+    }
+
     void set(Emitter e, Value value, int local) {
       value.push(e);
       e.b.lstore(local);
@@ -135,9 +142,9 @@ sealed interface FlagState {
     /** INC or DEC came after what this holds. */
     void step(Emitter e, boolean up, Value from, Value to) {
       e.b.iload(kind);
-      e.constant(CompiledCode.STEP_UP - 1);
+      e.constant(CarriedFlags.STEP_UP - 1);
       e.b.iand();
-      e.constant(up ? CompiledCode.STEP_UP : CompiledCode.STEP_DOWN);
+      e.constant(up ? CarriedFlags.STEP_UP : CarriedFlags.STEP_DOWN);
       e.b.ior().istore(kind);
       set(e, from, stepLeft);
       set(e, to, stepResult);
@@ -179,7 +186,7 @@ sealed interface FlagState {
     public void carry(Emitter e, Carried to) {
       to.set(e, left, to.left);
       to.set(e, right, to.right);
-      to.set(e, CompiledCode.DIFFERENCE | 64 - 8 * bytes << CompiledCode.UNUSED_SHIFT);
+      to.set(e, CarriedFlags.DIFFERENCE | 64 - 8 * bytes << CarriedFlags.UNUSED_SHIFT);
     }
 
     @Override
@@ -260,7 +267,7 @@ sealed interface FlagState {
     @Override
     public void carry(Emitter e, Carried to) {
       to.set(e, result, to.result);
-      to.set(e, CompiledCode.LOGICAL);
+      to.set(e, CarriedFlags.LOGICAL);
     }
 
     @Override
@@ -326,10 +333,7 @@ sealed interface FlagState {
   record Sum(Value left, Value right, Value result) implements Result {
     @Override
     public void carry(Emitter e, Carried to) {
-      to.set(e, left, to.left);
-      to.set(e, right, to.right);
-      to.set(e, result, to.result);
-      to.set(e, CompiledCode.SUM);
+      to.set(e, CarriedFlags.SUM, left, right, result);
     }
 
     @Override
@@ -359,10 +363,7 @@ sealed interface FlagState {
   record Borrowed(Value left, Value right, Value result) implements Result {
     @Override
     public void carry(Emitter e, Carried to) {
-      to.set(e, left, to.left);
-      to.set(e, right, to.right);
-      to.set(e, result, to.result);
-      to.set(e, CompiledCode.BORROWED);
+      to.set(e, CarriedFlags.BORROWED, left, right, result);
     }
 
     @Override

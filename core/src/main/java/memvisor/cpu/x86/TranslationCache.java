@@ -17,7 +17,7 @@ import memvisor.memory.Hva;
  */
 final class TranslationCache {
   /** Entries per kind. 4096 pages reach 16 MiB; larger did not pay in the kernel boot. */
-  static final int ENTRIES = 4096;
+  private static final int ENTRIES = 4096;
 
   /** A tag no access can match: page offset bits are set. */
   private static final long EMPTY = 0xFFF;

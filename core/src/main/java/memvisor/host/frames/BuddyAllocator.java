@@ -80,8 +80,9 @@ final class BuddyAllocator {
   /** Gives back {@code [first, first + count)}; neighbours coalesce. */
   void free(int first, int count) {
     int end = first + count;
-    int twice = free.nextSetBit(first);
-    if (twice >= 0 && twice < end) {
+    // Single frames are given back far oftener than ranges, and the next free one may be far away.
+    int twice = free.get(first) || count == 1 ? first : free.nextSetBit(first);
+    if (twice >= 0 && twice < end && free.get(twice)) {
       throw new IllegalStateException("freed a free frame: hfn=0x%x".formatted(twice));
     }
     free.set(first, end);

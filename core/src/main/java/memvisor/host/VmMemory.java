@@ -421,8 +421,8 @@ public final class VmMemory implements VmBacking, GuestMemory, AutoCloseable {
   }
 
   @Override
-  public int contiguousSizeLog2(long gfn) {
-    return large.sizeLog2(gfn);
+  public int contiguousSizeLog2(long gfn, int mostLog2) {
+    return large.sizeLog2(gfn, mostLog2);
   }
 
   @Override

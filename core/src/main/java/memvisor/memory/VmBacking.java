@@ -29,8 +29,15 @@ public interface VmBacking {
   /**
    * Binary logarithm of the largest aligned page around {@code gfn} that one aligned run of host
    * frames backs, all of it populated and equally writable: 12, 21 or 30.
+   *
+   * @param mostLog2 the largest that is of use to the caller; nothing beyond it is looked at
    */
-  int contiguousSizeLog2(long gfn);
+  int contiguousSizeLog2(long gfn, int mostLog2);
+
+  /** As {@link #contiguousSizeLog2(long, int)}, with pages of up to 1 GiB. */
+  default int contiguousSizeLog2(long gfn) {
+    return contiguousSizeLog2(gfn, 30);
+  }
 
   /**
    * A zeroed frame for a derived table, charged to this VM.

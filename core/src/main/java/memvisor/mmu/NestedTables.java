@@ -141,11 +141,7 @@ final class NestedTables {
   }
 
   private int leafLevel(long gpa) {
-    if (maxPageSizeLog2 == 12) {
-      return 1;
-    }
-    int sizeLog2 = Math.min(maxPageSizeLog2, backing.contiguousSizeLog2(gpa >>> 12));
-    return (sizeLog2 - 12) / 9 + 1;
+    return (backing.contiguousSizeLog2(gpa >>> 12, maxPageSizeLog2) - 12) / 9 + 1;
   }
 
   /** Drops or write-protects every leaf that touches {@code [gpa, end)}. */
@@ -175,7 +171,10 @@ final class NestedTables {
     }
   }
 
-  /** Reports the frames of {@code [gpa, end)} that were accessed, and clears that flag. */
+  /**
+   * Reports the frames of {@code [gpa, end)} that were accessed, and clears the flag of a leaf once
+   * its last frame was asked about.
+   */
   void harvestAccessed(long gpa, long end, LongConsumer accessed) {
     harvestAccessed(root, levels, 0, gpa, end, accessed);
   }
@@ -192,17 +191,14 @@ final class NestedTables {
       }
       if (!format.isLeaf(entry, level)) {
         harvestAccessed(format.tableAddress(entry), level - 1, at, gpa, end, accessed);
-      } else if (takeAccessed(slot, entry)) {
+      } else if ((entry & format.accessedBit()) != 0) {
         report(Math.max(gpa, at), Math.min(end, at + span), accessed);
+        if (at + span <= end) {
+          Hva.writeLong(slot, entry & ~format.accessedBit());
+          stale = true;
+        }
       }
     }
-  }
-
-  private boolean takeAccessed(long slot, long entry) {
-    long flag = format.accessedBit();
-    Hva.writeLong(slot, entry & ~flag);
-    stale |= (entry & flag) != 0;
-    return (entry & flag) != 0;
   }
 
   private static void report(long gpa, long end, LongConsumer accessed) {

@@ -54,7 +54,7 @@ final class ShadowPage {
     this.gfn = gfn;
     this.role = role;
     this.hpa = hpa;
-    this.leafGfns = level() <= 2 ? new long[ENTRIES] : new long[0];
+    this.leafGfns = level() <= ShadowLeaves.LEVELS ? new long[ENTRIES] : new long[0];
     this.children = new ShadowPage[level() > 1 ? ENTRIES : 0];
   }
 

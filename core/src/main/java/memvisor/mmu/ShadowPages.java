@@ -16,7 +16,10 @@ final class ShadowPages {
 
   private final VmBacking backing;
   private final @Nullable ShadowPage[] buckets = new ShadowPage[BUCKETS];
-  private final LongIntMap tablesInRun = new LongIntMap(0);
+
+  /** Guest tables in each aligned 2 MiB (level 2) and 1 GiB (level 3) that has any. */
+  private final LongIntMap[] tablesInRun = new LongIntMap[ShadowLeaves.LEVELS + 1];
+
   private final List<Long> dropped = new ArrayList<>();
   private @Nullable ShadowPage newest;
   private @Nullable ShadowPage oldest;
@@ -25,6 +28,9 @@ final class ShadowPages {
 
   ShadowPages(VmBacking backing) {
     this.backing = backing;
+    for (int level = 2; level <= ShadowLeaves.LEVELS; level++) {
+      tablesInRun[level] = new LongIntMap(0);
+    }
   }
 
   /** Pages alive, those above a guest's own tables not counted. */
@@ -88,15 +94,15 @@ final class ShadowPages {
   }
 
   private void count(ShadowPage page, int change) {
-    if (page.isIndirect()) {
-      long run = page.gfn >>> 9;
-      tablesInRun.put(run, tablesInRun.get(run) + change);
+    for (int level = 2; level <= ShadowLeaves.LEVELS && page.isIndirect(); level++) {
+      long run = page.gfn >>> ShadowLeaves.order(level);
+      tablesInRun[level].put(run, tablesInRun[level].get(run) + change);
     }
   }
 
-  /** Whether some guest table lies in the aligned 2 MiB around {@code gfn}. */
-  boolean runHoldsTable(long gfn) {
-    return tablesInRun.get(gfn >>> 9) != 0;
+  /** Whether some guest table lies in the 2 MiB (level 2) or 1 GiB (3) around {@code gfn}. */
+  boolean runHoldsTable(long gfn, int level) {
+    return tablesInRun[level].get(gfn >>> ShadowLeaves.order(level)) != 0;
   }
 
   /** Marks a page as just used. */

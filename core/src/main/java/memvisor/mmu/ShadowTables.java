@@ -23,17 +23,16 @@ final class ShadowTables {
   /** Shadow entries are long-mode entries; levels are encoded alike in both depths. */
   static final PagingFormat FORMAT = PagingFormat.x86(PagingMode.LEVELS_5, 52, true, false);
 
+  static final long WRITE_BIT = 1 << 1;
+  static final long ACCESSED = 1 << 5;
   private static final long PRESENT = 1;
-  private static final long WRITE_BIT = 1 << 1;
-  private static final long ACCESSED = 1 << 5;
   private static final long DIRTY = 1 << 6;
 
   private final VmBacking backing;
   private final MachineMemory machine;
   private final Units units;
   private final ShadowOptions options;
-  private final ReverseMap smallLeaves = new ReverseMap();
-  private final ReverseMap largeLeaves = new ReverseMap();
+  private final ShadowLeaves leaves = new ShadowLeaves(this);
   private final List<ShadowPage> unsynchronised = new ArrayList<>();
   final ShadowPages pages;
   final ShadowCounters counters = new ShadowCounters();
@@ -77,7 +76,7 @@ final class ShadowTables {
     page.guestEntries[index] = guestEntry;
   }
 
-  /** Maps a 4 KiB (level 1) or 2 MiB (level 2) page; A and D are preset. */
+  /** Maps a page of 4 KiB (level 1), 2 MiB (level 2) or 1 GiB (level 3); A and D are preset. */
   void map(ShadowPage page, int index, long gfn, long hpa, int rights, long guestEntry) {
     long value = FORMAT.leafEntry(hpa, page.level(), rights) | ACCESSED | DIRTY;
     page.guestEntries[index] = guestEntry;
@@ -86,18 +85,22 @@ final class ShadowTables {
     }
     clear(page, index);
     page.leafGfns[index] = gfn;
-    leaves(page).add(leafKey(page, gfn), page, index);
+    leaves.add(page, index);
     write(page, index, value);
     counters.leavesMapped++;
-    counters.largeLeavesMapped += page.level() == 2 ? 1 : 0;
+    counters.largeLeavesMapped += page.level() > 1 ? 1 : 0;
   }
 
-  private ReverseMap leaves(ShadowPage page) {
-    return page.level() == 1 ? smallLeaves : largeLeaves;
-  }
-
-  private static long leafKey(ShadowPage page, long gfn) {
-    return page.level() == 1 ? gfn : gfn >>> 9;
+  /** Clears a flag of a leaf; whether it was set. */
+  boolean clearFlag(ShadowPage page, int index, long flag) {
+    long value = entry(page, index);
+    if ((value & flag) == 0) {
+      return false;
+    }
+    write(page, index, value & ~flag);
+    stale = true;
+    staleLarge |= page.level() > 1;
+    return true;
   }
 
   /** Empties one entry. */
@@ -113,7 +116,7 @@ final class ShadowTables {
       child.removeParent(page, index);
       page.children[index] = null;
     } else {
-      leaves(page).remove(leafKey(page, page.leafGfns[index]), page, index);
+      leaves.remove(page, index);
       counters.leavesDropped++;
     }
   }
@@ -156,7 +159,7 @@ final class ShadowTables {
     if (page.level() > 1) {
       resynchroniseAll();
     }
-    protect(page.gfn);
+    leaves.protect(page.gfn);
     flush();
   }
 
@@ -252,7 +255,7 @@ final class ShadowTables {
     }
     List<ShadowPage> again = new ArrayList<>(unsynchronised);
     for (ShadowPage page : again) {
-      protect(page.gfn);
+      leaves.protect(page.gfn);
     }
     // Only now is nobody writing: what is read below stays true until the next tracked write.
     flush();
@@ -337,52 +340,12 @@ final class ShadowTables {
 
   // ---- frames ------------------------------------------------------------------------------
 
-  /** Takes write permission from every leaf that maps {@code gfn}. */
-  void protect(long gfn) {
-    protectChain(smallLeaves, gfn);
-    // A large leaf comes back as small ones: the run holds something that must not be written.
-    for (int node = largeLeaves.first(gfn >>> 9); node >= 0; ) {
-      int next = largeLeaves.next(node);
-      ShadowPage page = largeLeaves.page(node);
-      int index = largeLeaves.index(node);
-      if ((entry(page, index) & WRITE_BIT) != 0) {
-        clear(page, index);
-      }
-      node = next;
-    }
-  }
-
-  private void protectChain(ReverseMap leaves, long key) {
-    for (int node = leaves.first(key); node >= 0; node = leaves.next(node)) {
-      ShadowPage page = leaves.page(node);
-      int index = leaves.index(node);
-      long value = entry(page, index);
-      if ((value & WRITE_BIT) != 0) {
-        write(page, index, value & ~WRITE_BIT);
-        stale = true;
-        counters.writeProtections++;
-      }
-    }
-  }
-
   /**
    * Reports those frames that some leaf says were accessed, and clears that flag; frames of guest
    * tables with a shadow count as accessed, since hardware walks the shadow in their place.
    */
   void harvestAccessed(long firstGfn, long count, LongConsumer accessed) {
-    for (long gfn = firstGfn; gfn < firstGfn + count; gfn++) {
-      boolean used = clearAccessed(smallLeaves, gfn) | isShadowed(gfn);
-      for (int node = largeLeaves.first(gfn >>> 9); node >= 0 && !used; ) {
-        used = (entry(largeLeaves.page(node), largeLeaves.index(node)) & ACCESSED) != 0;
-        node = largeLeaves.next(node);
-      }
-      if (used) {
-        accessed.accept(gfn);
-      }
-      if ((gfn & 511) == 511 || gfn == firstGfn + count - 1) {
-        clearAccessed(largeLeaves, gfn >>> 9);
-      }
-    }
+    leaves.harvestAccessed(firstGfn, count, this::isShadowed, accessed);
   }
 
   private boolean isShadowed(long gfn) {
@@ -394,30 +357,9 @@ final class ShadowTables {
     return false;
   }
 
-  private boolean clearAccessed(ReverseMap leaves, long key) {
-    boolean was = false;
-    for (int node = leaves.first(key); node >= 0; node = leaves.next(node)) {
-      ShadowPage page = leaves.page(node);
-      int index = leaves.index(node);
-      long value = entry(page, index);
-      if ((value & ACCESSED) != 0) {
-        write(page, index, value & ~ACCESSED);
-        stale = true;
-        staleLarge |= page.level() > 1;
-        was = true;
-      }
-    }
-    return was;
-  }
-
   /** Drops every leaf that maps one of these frames, and every shadow of a table in them. */
   void forget(long firstGfn, long count) {
-    forEachKey(smallLeaves, firstGfn, firstGfn + count, key -> dropChain(smallLeaves, key));
-    forEachKey(
-        largeLeaves,
-        firstGfn >>> 9,
-        (firstGfn + count + 511) >>> 9,
-        key -> dropChain(largeLeaves, key));
+    leaves.drop(firstGfn, count);
     if (count <= pages.live()) {
       for (long gfn = firstGfn; gfn < firstGfn + count; gfn++) {
         zapTables(gfn);
@@ -443,36 +385,9 @@ final class ShadowTables {
     }
   }
 
-  private void dropChain(ReverseMap leaves, long key) {
-    for (int node = leaves.first(key); node >= 0; node = leaves.first(key)) {
-      clear(leaves.page(node), leaves.index(node));
-    }
-  }
-
   /** Write-protects every leaf that maps one of these frames. */
   void protectFrames(long firstGfn, long count) {
-    forEachKey(smallLeaves, firstGfn, firstGfn + count, key -> protectChain(smallLeaves, key));
-    forEachKey(
-        largeLeaves,
-        firstGfn >>> 9,
-        (firstGfn + count + 511) >>> 9,
-        key -> dropChain(largeLeaves, key));
-  }
-
-  private static void forEachKey(ReverseMap leaves, long first, long end, LongConsumer action) {
-    if (end - first <= leaves.keys().size()) {
-      for (long key = first; key < end; key++) {
-        action.accept(key);
-      }
-      return;
-    }
-    List<Long> keys = new ArrayList<>();
-    leaves.keys().forEachKey(key -> keys.add(key));
-    for (long key : keys) {
-      if (key >= first && key < end) {
-        action.accept(key);
-      }
-    }
+    leaves.protect(firstGfn, count);
   }
 
   /** Throws every shadow entry away; active roots stay, empty. */
@@ -481,10 +396,18 @@ final class ShadowTables {
     flushAlways();
   }
 
-  /** Whether host memory and the guest's tables allow a 2 MiB leaf around {@code gfn}. */
-  boolean allowsLarge(long gfn) {
-    return options.largePages()
-        && backing.contiguousSizeLog2(gfn) >= 21
-        && !pages.runHoldsTable(gfn);
+  /**
+   * Level of the largest leaf around {@code gfn} that host memory, the guest's tables and the
+   * options allow.
+   *
+   * @param most level of the largest that the guest's own mapping allows, 1 to 3
+   */
+  int leafLevel(long gfn, int most) {
+    int level = Math.min(most, options.leafLevels());
+    while (level > 1 && pages.runHoldsTable(gfn, level)) {
+      level--;
+    }
+    int mostLog2 = 12 + ShadowLeaves.order(level);
+    return level == 1 ? 1 : (backing.contiguousSizeLog2(gfn, mostLog2) - 12) / 9 + 1;
   }
 }

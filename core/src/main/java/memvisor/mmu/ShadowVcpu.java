@@ -206,9 +206,9 @@ final class ShadowVcpu implements VcpuMmu {
   /** Builds the path to the leaf, tables write-protected before their entries are read again. */
   private int build(long gva, boolean write, long frame, int rights, TranslationResult result) {
     long gfn = walk.gpa() >>> 12;
-    boolean largePage = walk.leafLevel() != 1;
-    int leafLevel = largePage && tables.allowsLarge(gfn) ? 2 : 1;
-    if (largePage && leafLevel == 1) {
+    boolean paged = walk.leafLevel() != 0;
+    int leafLevel = tables.leafLevel(gfn, paged ? walk.leafLevel() : ShadowLeaves.LEVELS);
+    if (leafLevel < walk.leafLevel()) {
       tables.counters.largePagesSplit++;
     }
     ShadowPage page = root;
@@ -232,7 +232,7 @@ final class ShadowVcpu implements VcpuMmu {
       return RACED;
     }
     int granted = tracked ? rights & ~Rights.WRITE : rights;
-    long runStart = leafLevel == 1 ? gfn : gfn & -512L;
+    long runStart = gfn & -(1L << ShadowLeaves.order(leafLevel));
     long hpa = Backing.hpa(frame) - (gfn - runStart << 12);
     tables.map(page, index(gva, leafLevel), runStart, hpa, granted, guestEntry(page));
     if (write && tracked) {

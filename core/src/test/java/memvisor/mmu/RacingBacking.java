@@ -38,8 +38,8 @@ final class RacingBacking implements VmBacking {
   }
 
   @Override
-  public int contiguousSizeLog2(long gfn) {
-    return inner.contiguousSizeLog2(gfn);
+  public int contiguousSizeLog2(long gfn, int mostLog2) {
+    return inner.contiguousSizeLog2(gfn, mostLog2);
   }
 
   @Override

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.util.List;
 import java.util.function.Function;
 import memvisor.address.Access;
+import memvisor.address.PageSize;
 import memvisor.host.page.Placement;
 import memvisor.memory.Backing;
 import memvisor.memory.VmBacking;
@@ -29,7 +30,8 @@ class ShadowTechniqueTest {
 
   private static final long USER_WRITABLE = 0x7;
   private static final long DIRTY = 0x60;
-  private static final ShadowOptions SYNCHRONISED = new ShadowOptions(8192, false, true, 3);
+  private static final ShadowOptions SYNCHRONISED =
+      new ShadowOptions(8192, false, PageSize.SIZE_1G, 3);
 
   private static TechniqueVm vm(Function<VmBacking, Technique> technique) {
     TechniqueVm vm = new TechniqueVm(Placement.HUGE, TechniqueVm.state(4, PML4), technique);
@@ -160,7 +162,7 @@ class ShadowTechniqueTest {
 
   @Test
   void shadowPagesStayUnderTheirLimit() {
-    ShadowOptions tight = new ShadowOptions(ShadowOptions.LEAST_PAGES, true, true, 3);
+    ShadowOptions tight = new ShadowOptions(ShadowOptions.LEAST_PAGES, true, PageSize.SIZE_1G, 3);
     try (TechniqueVm vm = vm(backing -> new ShadowTechnique(backing, tight))) {
       for (int i = 0; i < 200; i++) {
         long table = 0x30_0000 + 4096L * i;
@@ -346,7 +348,7 @@ class ShadowTechniqueTest {
 
   @Test
   void invalidatingOneAddressOfALargePageInvalidatesAllItsPieces() {
-    ShadowOptions small = new ShadowOptions(8192, true, false, 3);
+    ShadowOptions small = new ShadowOptions(8192, true, PageSize.SIZE_4K, 3);
     try (TechniqueVm vm = vm(backing -> new ShadowTechnique(backing, small))) {
       vm.poke(PD + 8, DATA | USER_WRITABLE | 0x80);
       assertMapped(vm, 0x20_0000, 0, DATA);

@@ -10,6 +10,7 @@ import java.util.stream.Stream;
 import memvisor.address.Access;
 import memvisor.address.PageSize;
 import memvisor.host.page.Placement;
+import memvisor.memory.GuestMemoryMap;
 import memvisor.memory.VmBacking;
 import memvisor.paging.PagingState;
 import memvisor.tlb.TlbConfiguration;
@@ -24,15 +25,29 @@ import org.junit.jupiter.params.provider.MethodSource;
  * entries are thrown away.
  */
 class TechniqueAgreementTest {
-  private static final long TABLES = 0x20_0000;
+  private static final long LOW_TABLES = 0x20_0000;
   private static final int TABLE_COUNT = 20;
+  private static final long GIBIBYTE = TechniqueVm.GIB;
   private static final long ROM_TABLE = TechniqueVm.ROM_GPA + 0x3000;
   private static final int[] INDEXES = {0, 1, 256, 511};
 
   /** Raised for a soak: {@code -Dmemvisor.rounds=100}. */
   private static final int ROUNDS = Integer.getInteger("memvisor.rounds", 6);
 
-  record Setup(String name, Placement placement, Function<VmBacking, Technique> technique) {
+  record Setup(
+      String name,
+      GuestMemoryMap map,
+      Placement placement,
+      Function<VmBacking, Technique> technique) {
+    Setup(String name, Placement placement, Function<VmBacking, Technique> technique) {
+      this(name, TechniqueVm.MAP, placement, technique);
+    }
+
+    /** Whether the guest has a gibibyte in one piece, and maps it as such. */
+    boolean hasGibibyte() {
+      return map == TechniqueVm.LARGE_MAP;
+    }
+
     @Override
     public String toString() {
       return name;
@@ -40,8 +55,8 @@ class TechniqueAgreementTest {
   }
 
   static List<Setup> setups() {
-    ShadowOptions synchronised = new ShadowOptions(8192, false, false, 3);
-    ShadowOptions tight = new ShadowOptions(ShadowOptions.LEAST_PAGES, true, true, 2);
+    ShadowOptions synchronised = new ShadowOptions(8192, false, PageSize.SIZE_4K, 3);
+    ShadowOptions tight = new ShadowOptions(ShadowOptions.LEAST_PAGES, true, PageSize.SIZE_2M, 2);
     NestedOptions npt = new NestedOptions(4, PageSize.SIZE_2M, true);
     NestedOptions five = new NestedOptions(5, PageSize.SIZE_4K, false);
     return List.of(
@@ -53,42 +68,56 @@ class TechniqueAgreementTest {
         new Setup("shadow", Placement.HUGE, ShadowTechnique::new),
         new Setup("shadow-scattered", Placement.SCATTERED, ShadowTechnique::new),
         new Setup("shadow-synchronised", Placement.HUGE, b -> new ShadowTechnique(b, synchronised)),
-        new Setup("shadow-tight", Placement.HUGE, b -> new ShadowTechnique(b, tight)));
+        new Setup("shadow-tight", Placement.HUGE, b -> new ShadowTechnique(b, tight)),
+        new Setup("EPT-1G", TechniqueVm.LARGE_MAP, Placement.HUGE, NestedTechnique::new),
+        new Setup("shadow-1G", TechniqueVm.LARGE_MAP, Placement.HUGE, ShadowTechnique::new));
   }
 
   static Stream<Arguments> cases() {
     return setups().stream()
-        .flatMap(setup -> Stream.of(0, 2, 3, 4, 5).map(levels -> Arguments.of(setup, levels)));
+        .flatMap(
+            setup ->
+                (setup.hasGibibyte() ? Stream.of(4, 5) : Stream.of(0, 2, 3, 4, 5))
+                    .map(levels -> Arguments.of(setup, levels)));
   }
 
   @ParameterizedTest
   @MethodSource("cases")
   void agreesWithTheManualOnHostileTables(Setup setup, int levels) {
     int mapped = 0;
+    int gibibytes = 0;
     for (int round = 0; round < ROUNDS; round++) {
       long seed = 1000L * levels + round;
+      long tables = setup.hasGibibyte() && round % 2 == 1 ? GIBIBYTE + LOW_TABLES : LOW_TABLES;
       try (TechniqueVm vm =
           new TechniqueVm(
+              setup.map,
               setup.placement,
-              TechniqueVm.state(levels, TABLES),
+              TechniqueVm.state(levels, tables),
               round == 5 ? TlbConfiguration.OFF : TlbConfiguration.DEFAULT,
               setup.technique)) {
-        Guest guest = new Guest(vm, levels, seed, setup);
+        Guest guest = new Guest(vm, tables, levels, seed, setup);
         guest.run(600);
         mapped += guest.mapped;
+        gibibytes += guest.gibibytes;
       }
     }
     assertThat(mapped).as("accesses that reached memory").isGreaterThan(100);
+    if (setup.hasGibibyte()) {
+      assertThat(gibibytes).as("of them through a leaf of 1 GiB").isGreaterThan(20);
+    }
   }
 
   /** A random guest, and the reference's copy of its tables. */
   private static final class Guest implements ReferenceWalk.Memory {
     private final TechniqueVm vm;
+    private final long tables;
     private final int levels;
     private final SplittableRandom random;
     private final String name;
     private final boolean rom;
     private final boolean moves;
+    private final boolean gibibyte;
     private final boolean mild;
     private final int entryBytes;
     private final byte[] model = new byte[TABLE_COUNT * 4096];
@@ -97,14 +126,17 @@ class TechniqueAgreementTest {
     private final ReferenceWalk reference;
     private int step;
     private int mapped;
+    private int gibibytes;
 
-    Guest(TechniqueVm vm, int levels, long seed, Setup setup) {
+    Guest(TechniqueVm vm, long tables, int levels, long seed, Setup setup) {
       this.vm = vm;
+      this.tables = tables;
       this.levels = levels;
       this.random = new SplittableRandom(seed);
       this.name = setup + " levels=" + levels + " seed=" + seed;
       this.rom = setup.placement != Placement.CONTIGUOUS;
       this.moves = setup.placement != Placement.CONTIGUOUS;
+      this.gibibyte = setup.hasGibibyte();
       this.mild = seed % 3 != 0;
       this.entryBytes = levels == 2 ? 4 : 8;
       this.reference = new ReferenceWalk(this, vm.guest);
@@ -118,7 +150,7 @@ class TechniqueAgreementTest {
     private void fill() {
       for (int table = 0; table < TABLE_COUNT; table++) {
         for (int index : indexes()) {
-          set(TABLES + table * 4096L + (long) index * entryBytes, randomEntry());
+          set(tables + table * 4096L + (long) index * entryBytes, randomEntry());
         }
       }
       for (int index : indexes()) {
@@ -164,7 +196,7 @@ class TechniqueAgreementTest {
       return switch (random.nextInt(16)) {
         case 0 -> rom ? ROM_TABLE : 0x4000;
         case 1 -> 0x80_0000L + random.nextInt(4) * 0x20_0000L;
-        default -> TABLES + random.nextInt(TABLE_COUNT) * 4096L;
+        default -> tables + random.nextInt(TABLE_COUNT) * 4096L;
       };
     }
 
@@ -179,16 +211,16 @@ class TechniqueAgreementTest {
       flags |= random.nextInt(2) == 0 ? 0 : 0x40;
       flags |= entryBytes == 8 && rarely(8) ? 1L << 63 : 0;
       long target = randomTarget();
-      if (random.nextInt(32) == 0) {
+      if (random.nextInt(gibibyte ? 8 : 32) == 0) {
         flags |= 0x80;
-        target = rarely(2) ? target : 0x80_0000L;
+        target = rarely(2) ? target : gibibyte ? GIBIBYTE : 0x80_0000L;
       }
       return (entryBytes == 4 ? target & 0xFFFF_F000L : target) | flags;
     }
 
     private long randomEntryGpa() {
       int index = indexes()[random.nextInt(4)];
-      return TABLES + random.nextInt(TABLE_COUNT) * 4096L + (long) index * entryBytes;
+      return tables + random.nextInt(TABLE_COUNT) * 4096L + (long) index * entryBytes;
     }
 
     private void set(long gpa, long value) {
@@ -199,13 +231,13 @@ class TechniqueAgreementTest {
     private void loadRoot() {
       if (levels == 3) {
         for (int i = 0; i < 4; i++) {
-          long table = TABLES + random.nextInt(TABLE_COUNT) * 4096L;
+          long table = tables + random.nextInt(TABLE_COUNT) * 4096L;
           vm.guest.setPdpte(i, random.nextInt(8) == 0 ? 0 : table | 1);
         }
-        vm.loadCr3(TABLES);
+        vm.loadCr3(tables);
       } else {
         int kind = random.nextInt(20);
-        long root = TABLES + random.nextInt(3) * 4096L;
+        long root = tables + random.nextInt(3) * 4096L;
         vm.loadCr3(kind == 0 ? 0xFEE0_0000L : kind == 1 && rom ? ROM_TABLE : root);
       }
     }
@@ -264,14 +296,21 @@ class TechniqueAgreementTest {
         }
       }
       compareTables(what);
-      mapped += actual.kind() == TranslationResult.MAPPED ? 1 : 0;
+      if (actual.kind() == TranslationResult.MAPPED) {
+        mapped++;
+        gibibytes += gibibyte && leafLevel(gva, actual.gpa()) == 3 ? 1 : 0;
+      }
       return actual;
     }
 
+    private int leafLevel(long gva, long gpa) {
+      return vm.mmu.derivedPath(gva, gpa).getLast().level();
+    }
+
     private void compareTables(String what) {
-      byte[] tables = new byte[model.length];
-      vm.memory.read(TABLES, tables, 0, tables.length);
-      int difference = java.util.Arrays.mismatch(tables, model);
+      byte[] now = new byte[model.length];
+      vm.memory.read(tables, now, 0, now.length);
+      int difference = java.util.Arrays.mismatch(now, model);
       assertThat(difference).as(what + " tables differ at byte").isEqualTo(-1);
     }
 
@@ -312,7 +351,7 @@ class TechniqueAgreementTest {
       invalidate();
       compareOneAccess();
       long table = entry & 0x000F_FFFF_FFFF_F000L;
-      if (table >= TABLES && table < TABLES + model.length) {
+      if (table >= tables && table < tables + model.length) {
         set(table + (long) indexes()[random.nextInt(4)] * entryBytes, randomEntry());
         invalidate();
       }
@@ -348,7 +387,7 @@ class TechniqueAgreementTest {
         set(randomEntryGpa(), randomEntry());
         vm.access(pages.get(random.nextInt(pages.size())), randomAccess());
       }
-      vm.memory.read(TABLES, model, 0, model.length);
+      vm.memory.read(tables, model, 0, model.length);
       invalidate();
     }
 
@@ -373,13 +412,13 @@ class TechniqueAgreementTest {
 
     /** What host memory and the monitor do behind the guest's back. */
     private void disturb() {
-      long gpa = random.nextBoolean() ? TABLES + random.nextInt(TABLE_COUNT) * 4096L : 0x80_0000L;
+      long gpa = random.nextBoolean() ? tables + random.nextInt(TABLE_COUNT) * 4096L : 0x80_0000L;
       if (!moves) {
         vm.technique.invalidate(gpa >>> 12, 1);
         return;
       }
       switch (random.nextInt(5)) {
-        case 0 -> vm.memory.movePage(gpa >>> 12);
+        case 0 -> split(gpa >>> 12);
         case 1 -> vm.technique.writeProtect(gpa >>> 12, 1 + random.nextInt(600));
         case 2 -> vm.technique.invalidate(0, 0x1000);
         case 3 -> {
@@ -400,13 +439,26 @@ class TechniqueAgreementTest {
       }
     }
 
+    /** A page moves, or writes are logged for a while, so that large pages come back. */
+    private void split(long gfn) {
+      if (!gibibyte) {
+        vm.memory.movePage(gfn);
+      } else if (random.nextInt(8) == 0) {
+        vm.memory.movePage((GIBIBYTE >>> 12) + random.nextInt(1 << 18));
+      } else if (random.nextBoolean()) {
+        vm.memory.startDirtyLog();
+      } else {
+        vm.memory.stopDirtyLog();
+      }
+    }
+
     private boolean inModel(long gpa) {
-      return gpa >= TABLES && gpa < TABLES + model.length;
+      return gpa >= tables && gpa < tables + model.length;
     }
 
     @Override
     public boolean exists(long gpa) {
-      return TechniqueVm.MAP.find(gpa).isPresent();
+      return vm.map.find(gpa).isPresent();
     }
 
     @Override
@@ -420,7 +472,7 @@ class TechniqueAgreementTest {
         return vm.memory.readValue(gpa, sizeBytes);
       }
       byte[] bytes = inModel(gpa) ? model : romModel;
-      int at = (int) (gpa - (inModel(gpa) ? TABLES : ROM_TABLE));
+      int at = (int) (gpa - (inModel(gpa) ? tables : ROM_TABLE));
       long value = 0;
       for (int i = sizeBytes - 1; i >= 0; i--) {
         value = value << 8 | bytes[at + i] & 0xFF;
@@ -434,7 +486,7 @@ class TechniqueAgreementTest {
         vm.memory.writeValue(gpa, sizeBytes, value);
         return;
       }
-      int at = (int) (gpa - TABLES);
+      int at = (int) (gpa - tables);
       for (int i = 0; i < sizeBytes && at + i < model.length; i++) {
         model[at + i] = (byte) (value >>> 8 * i);
       }

@@ -57,9 +57,15 @@ public final class LargePages {
     this.compaction = compaction;
   }
 
-  /** Binary logarithm of the largest page around {@code gfn} that can be mapped as one. */
-  public int sizeLog2(long gfn) {
-    return isContiguous(gfn, ORDER) ? isContiguous(gfn, 2 * ORDER) ? 30 : 21 : 12;
+  /**
+   * Binary logarithm of the largest page around {@code gfn} that can be mapped as one, up to {@code
+   * mostLog2}.
+   */
+  public int sizeLog2(long gfn, int mostLog2) {
+    if (mostLog2 < 21 || !isContiguous(gfn, ORDER)) {
+      return 12;
+    }
+    return mostLog2 >= 30 && isContiguous(gfn, 2 * ORDER) ? 30 : 21;
   }
 
   private boolean isContiguous(long gfn, int order) {

@@ -20,6 +20,10 @@ public interface DerivedMappings {
    * Reports the guest frames among {@code [firstGfn, firstGfn + count)} that were accessed since
    * they were last asked about, by the accessed flags of the derived entries, and clears those.
    *
+   * <p>An entry that maps a large page has one flag for all of its frames. It answers for each of
+   * them and is cleared with the last, so that asking for all frames in ascending order, in pieces
+   * of any size, finds all that were accessed.
+   *
    * @return false if nothing is derived, so that nobody can tell
    */
   default boolean harvestAccessed(long firstGfn, long count, LongConsumer accessed) {

@@ -17,6 +17,7 @@ final class Emitter {
   static final ClassDesc FLAGS = ClassDesc.of(HotCode.PACKAGE, "Flags");
   private static final ClassDesc SSE = ClassDesc.of(HotCode.PACKAGE, "SseOp");
   private static final ClassDesc LANES = ClassDesc.of(HotCode.PACKAGE, "Lanes");
+  private static final ClassDesc FLOATS = ClassDesc.of(HotCode.PACKAGE, "ScalarFloats");
   static final ClassDesc LONGS = ConstantDescs.CD_long.arrayType();
   private static final ClassDesc LONG = ConstantDescs.CD_long;
   private static final ClassDesc INT = ConstantDescs.CD_int;
@@ -131,6 +132,15 @@ final class Emitter {
     b.invokestatic(LANES, name, MethodTypeDesc.of(LONG, LONG, LONG));
   }
 
+  /** A function of the CPU, a long and {@code ints} ints, which may leave a fault pending. */
+  void floatFunction(String name, ClassDesc result, int ints) {
+    ClassDesc[] parameters = new ClassDesc[2 + ints];
+    java.util.Arrays.fill(parameters, INT);
+    parameters[0] = VCPU;
+    parameters[1] = LONG;
+    b.invokestatic(FLOATS, name, MethodTypeDesc.of(result, parameters));
+  }
+
   /** The signs of the bytes of a half. */
   void byteSigns() {
     b.invokestatic(LANES, "signs8", MethodTypeDesc.of(LONG, LONG));
@@ -191,6 +201,11 @@ final class Emitter {
 
   void setResult() {
     b.invokevirtual(FLAGS, "result", MethodTypeDesc.of(VOID, LONG, INT));
+  }
+
+  /** The flags and an image are on the stack. */
+  void setStatus() {
+    b.invokevirtual(FLAGS, "setStatus", MethodTypeDesc.of(VOID, INT));
   }
 
   void setCarryOverflow() {

@@ -420,6 +420,43 @@ sealed interface FlagState {
     }
   }
 
+  /**
+   * A comparison of floating-point numbers: ZF, PF and CF are in the int local {@code image}, the
+   * others are clear.
+   */
+  record Order(int image) implements FlagState {
+    private static final int CF = 1;
+    private static final int PF = 1 << 2;
+    private static final int ZF = 1 << 6;
+
+    @Override
+    public void store(Emitter e) {
+      e.pushFlags();
+      e.b.iload(image);
+      e.setStatus();
+    }
+
+    @Override
+    public void branch(Emitter e, int condition, Label target) {
+      int mask =
+          switch (condition >>> 1) {
+            case 1 -> CF;
+            case 2, 7 -> ZF;
+            case 3 -> CF | ZF;
+            case 5 -> PF;
+            default -> 0;
+          };
+      if (mask == 0) {
+        never(e, condition, target);
+        return;
+      }
+      e.b.iload(image);
+      e.constant(mask);
+      e.b.iand();
+      jump(e, condition, target);
+    }
+  }
+
   /** A shift by a constant. */
   record Shifted(ShiftOperation operation, Value operand, Value result, int amount, int bytes)
       implements Result {

@@ -139,7 +139,8 @@ final class MemoryEmitter {
     leaveIfFaulted(flags, number);
   }
 
-  private void leaveIfFaulted(FlagState flags, int number) {
+  /** Leaves where what came before has left a fault pending, and changed nothing. */
+  void leaveIfFaulted(FlagState flags, int number) {
     e.pushIntField("fault");
     e.b.ifne(exits.at(number, Exits.FAULT, flags));
   }

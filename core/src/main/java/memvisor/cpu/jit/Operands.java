@@ -322,6 +322,11 @@ final class Operands {
     memory.address(m.address(), blockStart(), distance);
   }
 
+  /** Leaves where what came before has left a fault pending, and changed nothing. */
+  void leaveIfFaulted(FlagState flags) {
+    memory.leaveIfFaulted(flags, number);
+  }
+
   void load(Memory m, boolean signed, int to, FlagState flags) {
     address(m);
     loadHere(m.sizeBytes(), signed, to, flags);

@@ -89,6 +89,11 @@ final class OperationEmitter {
       case Lowered.GetHalf o -> vectors.getHalf(o, flags);
       case Lowered.LaneWise o -> vectors.lanes(o, flags);
       case Lowered.ByteMask o -> vectors.byteMask(o, flags);
+      case Lowered.FloatArithmetic o -> vectors.arithmetic(o, flags);
+      case Lowered.FloatOrder o -> vectors.order(o, flags);
+      case Lowered.IntegerToFloat o -> vectors.integerToFloat(o, flags);
+      case Lowered.FloatToInteger o -> vectors.floatToInteger(o, flags);
+      case Lowered.ConvertFloat o -> vectors.convert(o, flags);
     };
   }
 

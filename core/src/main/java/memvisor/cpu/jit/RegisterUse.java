@@ -7,6 +7,7 @@ import memvisor.cpu.x86.Lowered.HighByte;
 import memvisor.cpu.x86.Lowered.Memory;
 import memvisor.cpu.x86.Lowered.Place;
 import memvisor.cpu.x86.Lowered.Register;
+import memvisor.cpu.x86.Lowered.Scalar;
 
 /** Which general registers the translated operations of a piece of code read or write. */
 final class RegisterUse {
@@ -149,6 +150,14 @@ final class RegisterUse {
       case Lowered.SetHalf o -> read(o.source());
       case Lowered.GetHalf o -> write(o.destination());
       case Lowered.ByteMask o -> write(o.destination());
+      case Lowered.FloatArithmetic o -> readNumber(o.source());
+      case Lowered.FloatOrder o -> readNumber(o.source());
+      case Lowered.IntegerToFloat o -> read(o.source());
+      case Lowered.FloatToInteger o -> {
+        write(o.destination());
+        readNumber(o.source());
+      }
+      case Lowered.ConvertFloat o -> readNumber(o.source());
       case Lowered.CopyVector unused -> {}
       case Lowered.MoveHalf unused -> {}
       case Lowered.LaneWise unused -> {}
@@ -168,6 +177,12 @@ final class RegisterUse {
       case Lowered.Immediate unused -> {
         // no register
       }
+    }
+  }
+
+  private void readNumber(Scalar scalar) {
+    if (scalar instanceof Memory m) {
+      address(m.address());
     }
   }
 

@@ -1,10 +1,14 @@
 package memvisor.cpu.jit;
 
+import java.lang.constant.ClassDesc;
+import java.lang.constant.ConstantDescs;
 import memvisor.cpu.x86.Lowered;
+import memvisor.cpu.x86.Lowered.Half;
 import memvisor.cpu.x86.Lowered.Memory;
 import memvisor.cpu.x86.Lowered.Place;
+import memvisor.cpu.x86.Lowered.Scalar;
 
-/** Generates moves and integer operations of XMM registers, whose halves are longs. */
+/** Generates operations of XMM registers, whose halves are longs. */
 final class SseEmitter {
   private static final int HALF = 8;
 
@@ -143,6 +147,75 @@ final class SseEmitter {
     }
     e.laneFunction(o.function());
     setHalf(o.target() + half, operands.keep());
+  }
+
+  // ---- floating point --------------------------------------------------------------------------
+
+  /** Pushes the CPU and the bits of a number. */
+  private void pushNumber(Scalar source, FlagState flags) {
+    check(flags);
+    Value number =
+        switch (source) {
+          case Memory m -> operands.read(m, false, flags);
+          case Half h -> half(h.number());
+        };
+    e.b.aload(Emitter.CPU);
+    number.push(e);
+  }
+
+  /** Calls one of the functions for doubles and floats; the arguments are on the stack. */
+  private void call(int sizeBytes, String forDoubles, String forFloats, ClassDesc result, int ints) {
+    e.floatFunction(sizeBytes == 8 ? forDoubles : forFloats, result, ints);
+  }
+
+  FlagState arithmetic(Lowered.FloatArithmetic o, FlagState flags) {
+    pushNumber(o.source(), flags);
+    e.constant(o.operation());
+    e.constant(o.target());
+    call(o.source().sizeBytes(), "binary64", "binary32", ConstantDescs.CD_void, 2);
+    operands.leaveIfFaulted(flags);
+    return flags;
+  }
+
+  FlagState order(Lowered.FloatOrder o, FlagState flags) {
+    pushNumber(o.source(), flags);
+    e.constant(o.target());
+    e.constant(o.quiet() ? 1 : 0);
+    call(o.source().sizeBytes(), "order64", "order32", ConstantDescs.CD_int, 2);
+    int image = operands.newInt();
+    e.b.istore(image);
+    operands.leaveIfFaulted(flags);
+    return new FlagState.Order(image);
+  }
+
+  FlagState integerToFloat(Lowered.IntegerToFloat o, FlagState flags) {
+    check(flags);
+    Value integer = operands.readSigned(o.source(), flags);
+    e.b.aload(Emitter.CPU);
+    integer.push(e);
+    e.constant(o.target());
+    call(o.sizeBytes(), "integerToDouble", "integerToFloat", ConstantDescs.CD_void, 1);
+    operands.leaveIfFaulted(flags);
+    return flags;
+  }
+
+  FlagState floatToInteger(Lowered.FloatToInteger o, FlagState flags) {
+    pushNumber(o.source(), flags);
+    e.constant(8 * o.destination().sizeBytes());
+    e.constant(o.truncate() ? 1 : 0);
+    call(o.source().sizeBytes(), "doubleToInteger", "floatToInteger", ConstantDescs.CD_long, 2);
+    Value integer = operands.keep();
+    operands.leaveIfFaulted(flags);
+    operands.write(integer, o.destination());
+    return flags;
+  }
+
+  FlagState convert(Lowered.ConvertFloat o, FlagState flags) {
+    pushNumber(o.source(), flags);
+    e.constant(o.target());
+    call(o.source().sizeBytes(), "doubleToFloat", "floatToDouble", ConstantDescs.CD_void, 1);
+    operands.leaveIfFaulted(flags);
+    return flags;
   }
 
   /** PMOVMSKB. */

@@ -78,7 +78,16 @@ public sealed interface Lowered {
   record Immediate(long value, int sizeBytes) implements Place {}
 
   /** A memory operand of a size. */
-  record Memory(Address address, int sizeBytes) implements Place {}
+  record Memory(Address address, int sizeBytes) implements Place, Scalar {}
+
+  /** Where a floating-point number is; a size of 4 bytes says float, 8 says double. */
+  sealed interface Scalar {
+    /** Width in bytes: 4 or 8. */
+    int sizeBytes();
+  }
+
+  /** The low {@code sizeBytes} of a half of an XMM register; see {@link Vector}. */
+  record Half(int number, int sizeBytes) implements Scalar {}
 
   /** A control transfer; it ends its block. */
   sealed interface Transfer extends Lowered {}
@@ -212,6 +221,21 @@ public sealed interface Lowered {
     /** In place of the source: the second operand is {@link #count}. */
     public static final int COUNT = -1;
   }
+
+  /** ADD, MUL and others, by opcode, on the low half {@code target}. */
+  record FloatArithmetic(int operation, int target, Scalar source) implements Vector {}
+
+  /** COMISS and COMISD; {@code quiet} for UCOMISS and UCOMISD. */
+  record FloatOrder(boolean quiet, int target, Scalar source) implements Vector {}
+
+  /** CVTSI2SS and CVTSI2SD to {@code sizeBytes}. */
+  record IntegerToFloat(int target, int sizeBytes, Place source) implements Vector {}
+
+  /** CVTSS2SI, CVTSD2SI and, if {@code truncate}, their truncating forms. */
+  record FloatToInteger(Register destination, Scalar source, boolean truncate) implements Vector {}
+
+  /** CVTSS2SD and CVTSD2SS. */
+  record ConvertFloat(int target, Scalar source) implements Vector {}
 
   /** PMOVMSKB. */
   record ByteMask(Register destination, int source) implements Vector {}

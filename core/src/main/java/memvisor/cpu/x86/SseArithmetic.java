@@ -47,16 +47,25 @@ final class SseArithmetic {
       if (!compute(c, f)) {
         return FAULT;
       }
+      if (faults(c, f)) {
+        return FAULT;
+      }
+      commit(c, f);
+      return NEXT;
+    }
+
+    /** Has the exceptions raised seen in MXCSR; whether one is unmasked, which is pending then. */
+    static boolean faults(Vcpu c, FpuState f) {
       int raised = f.unit.flags;
       if ((raised & BEFORE & ~(f.mxcsr >> 7)) != 0) {
         raised &= BEFORE; // nothing was computed
       }
       f.mxcsr |= raised;
-      if ((raised & ~(f.mxcsr >> 7)) != 0) {
-        return simdException(c);
+      if ((raised & ~(f.mxcsr >> 7)) == 0) {
+        return false;
       }
-      commit(c, f);
-      return NEXT;
+      simdException(c);
+      return true;
     }
 
     /** Leaves the result in {@code f.low} and {@code f.high}; false with a fault pending. */
@@ -70,6 +79,11 @@ final class SseArithmetic {
 
     final boolean scalar() {
       return shape == SS || shape == SD;
+    }
+
+    /** Size of a scalar operand in bytes. */
+    final int scalarBytes() {
+      return shape == SD || shape == PD ? 8 : 4;
     }
 
     /** Reads what the shape needs; a scalar leaves the target's upper part in high. */
@@ -94,7 +108,7 @@ final class SseArithmetic {
 
   /** ADD, SUB, MUL, DIV, MIN, MAX and SQRT in all four shapes. */
   static final class Binary extends FloatOp {
-    private final int operation;
+    final int operation;
 
     Binary(Instruction i) {
       super(i);
@@ -238,8 +252,8 @@ final class SseArithmetic {
   }
 
   /** UCOMISS, UCOMISD, COMISS and COMISD. */
-  private static final class Order extends FloatOp {
-    private final boolean quiet;
+  static final class Order extends FloatOp {
+    final boolean quiet;
 
     Order(Instruction i) {
       super(i);
@@ -249,7 +263,7 @@ final class SseArithmetic {
     @Override
     boolean compute(Vcpu c, FpuState f) {
       long a = c.xmm[target];
-      long b = readLow(c, shape == PD ? 8 : 4);
+      long b = readLow(c, scalarBytes());
       if (c.fault != 0) {
         return false;
       }
@@ -262,14 +276,18 @@ final class SseArithmetic {
 
     @Override
     void commit(Vcpu c, FpuState f) {
-      c.flags.setStatus(
-          switch ((int) f.low) {
-            case -1 -> Flags.CF;
-            case 0 -> Flags.ZF;
-            case 1 -> 0;
-            default -> Flags.ZF | Flags.PF | Flags.CF;
-          });
+      c.flags.setStatus(status((int) f.low));
     }
+  }
+
+  /** The status flags that stand for an order, as {@link SseFloat#compare64} answers it. */
+  static int status(int order) {
+    return switch (order) {
+      case -1 -> Flags.CF;
+      case 0 -> Flags.ZF;
+      case 1 -> 0;
+      default -> Flags.ZF | Flags.PF | Flags.CF;
+    };
   }
 
   /**

@@ -24,9 +24,9 @@ final class SseConversions {
   }
 
   /** CVTSI2SS and CVTSI2SD. */
-  private static final class FromInteger extends SseArithmetic.FloatOp {
-    private final int register;
-    private final int size;
+  static final class FromInteger extends SseArithmetic.FloatOp {
+    final int register;
+    final int size;
 
     FromInteger(Instruction i) {
       super(i);
@@ -52,10 +52,10 @@ final class SseConversions {
   }
 
   /** CVTSS2SI, CVTSD2SI and their truncating forms. */
-  private static final class ToInteger extends SseArithmetic.FloatOp {
-    private final int register;
-    private final int size;
-    private final boolean truncate;
+  static final class ToInteger extends SseArithmetic.FloatOp {
+    final int register;
+    final int size;
+    final boolean truncate;
 
     ToInteger(Instruction i) {
       super(i);
@@ -84,7 +84,7 @@ final class SseConversions {
   }
 
   /** CVTPS2PD, CVTPD2PS, CVTSS2SD, CVTSD2SS. */
-  private static final class Width extends SseArithmetic.FloatOp {
+  static final class Width extends SseArithmetic.FloatOp {
     Width(Instruction i) {
       super(i);
     }

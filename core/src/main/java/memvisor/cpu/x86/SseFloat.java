@@ -61,27 +61,54 @@ final class SseFloat {
     return denormal && (f.mxcsr & DAZ) != 0 ? bits & Long.MIN_VALUE : bits;
   }
 
+  private static boolean isZero(long bits) {
+    return bits << 1 == 0;
+  }
+
   /** {@code a op b}; the square root is of b. */
   static long binary64(FpuState f, int operation, long a, long b) {
-    if (ordinary(f) && isNormal(a) && isNormal(b)) {
-      double x = Double.longBitsToDouble(a);
-      double y = Double.longBitsToDouble(b);
-      double r =
-          switch (operation) {
-            case ADD -> x + y;
-            case SUB -> x - y;
-            case MUL -> x * y;
-            case DIV -> x / y;
-            case SQRT -> Math.sqrt(y);
-            case MIN -> x < y ? x : y;
-            default -> x > y ? x : y;
-          };
-      long bits = Double.doubleToRawLongBits(r);
-      if (isNormal(bits)) {
-        return bits;
+    if (ordinary(f)) {
+      long result = rounded64(operation, a, b);
+      if (isUnremarkable64(operation, a, b, result)) {
+        return result;
       }
     }
     return exact64(f, operation, operand(f, a), operand(f, b));
+  }
+
+  /** {@code a op b} by Java's arithmetic. */
+  static long rounded64(int operation, long a, long b) {
+    double x = Double.longBitsToDouble(a);
+    double y = Double.longBitsToDouble(b);
+    double result =
+        switch (operation) {
+          case ADD -> x + y;
+          case SUB -> x - y;
+          case MUL -> x * y;
+          case DIV -> x / y;
+          case SQRT -> Math.sqrt(y);
+          case MIN -> x < y ? x : y;
+          default -> x > y ? x : y;
+        };
+    return Double.doubleToRawLongBits(result);
+  }
+
+  /** Whether {@link #rounded64} is the result and, where MXCSR is ordinary, raises nothing new. */
+  static boolean isUnremarkable64(int operation, long a, long b, long result) {
+    return isNormal(result) && isNormal(b) && (operation == SQRT || isNormal(a))
+        || isUnremarkableZero(operation, a, b, result);
+  }
+
+  /** The same for a zero among operands and result. */
+  private static boolean isUnremarkableZero(int operation, long a, long b, long result) {
+    boolean ordinaryA = isNormal(a) || isZero(a);
+    boolean ordinaryB = isNormal(b) || isZero(b);
+    return switch (operation) {
+      case MUL -> ordinaryA && ordinaryB && (isZero(a) || isZero(b));
+      case DIV -> isZero(a) && isNormal(b);
+      case SQRT -> isZero(b);
+      default -> ordinaryA && ordinaryB && (isNormal(result) || isZero(result));
+    };
   }
 
   private static long exact64(FpuState f, int operation, long a, long b) {
@@ -251,6 +278,12 @@ final class SseFloat {
       f.unit.flags |= isSignaling(bits) ? FloatUnit.INVALID : 0;
       return (bits < 0 ? 0xFFC0_0000 : 0x7FC0_0000) | (int) (bits >>> 29) & 0x3F_FFFF;
     }
+    if (ordinary(f) && isNormal(bits)) {
+      int result = Float.floatToRawIntBits((float) Double.longBitsToDouble(bits));
+      if (isNormal(result)) {
+        return result;
+      }
+    }
     FloatUnit u = unit(f);
     u.a.setDouble(bits);
     u.convert();
@@ -259,7 +292,7 @@ final class SseFloat {
   }
 
   static long longToDouble(FpuState f, long value) {
-    if ((long) (int) value == value) {
+    if ((long) (int) value == value || ordinary(f)) {
       return Double.doubleToRawLongBits(value);
     }
     FloatUnit u = unit(f);
@@ -270,6 +303,9 @@ final class SseFloat {
   }
 
   static int longToFloat(FpuState f, long value) {
+    if ((long) (short) value == value || ordinary(f)) {
+      return Float.floatToRawIntBits((float) value);
+    }
     FloatUnit u = unit(f);
     u.a.setLong(value);
     u.convert();
@@ -279,6 +315,17 @@ final class SseFloat {
 
   /** To a signed integer of {@code bits}; the integer indefinite where it does not fit. */
   static long doubleToInteger(FpuState f, long from, int bits, boolean truncate) {
+    boolean toNearest = (f.mxcsr >> 13 & 3) == FloatUnit.NEAREST;
+    if ((truncate || toNearest) && (isNormal(from) || isZero(from))) {
+      double value = Double.longBitsToDouble(from);
+      double integral = truncate ? value : Math.rint(value);
+      long result = (long) integral;
+      // Not the outermost: they stand for what does not fit, too.
+      if (Math.abs(result) >> bits - 1 == 0 && result != Long.MAX_VALUE) {
+        f.unit.flags |= (double) result == value ? 0 : FloatUnit.PRECISION;
+        return result;
+      }
+    }
     f.unit.a.setDouble(operand(f, from));
     return toInteger(f, bits, truncate);
   }

@@ -10,11 +10,41 @@ final class SseLowering {
     if (!(op instanceof SseOp sse)) {
       return Lowering.OPAQUE;
     }
-    boolean memory = sse.source == SseOp.MEMORY;
-    Lowered lowered = memory ? withMemory(sse) : withRegister(sse);
+    Lowered lowered = scalar(sse);
+    if (lowered.equals(Lowering.OPAQUE)) {
+      lowered = sse.source == SseOp.MEMORY ? withMemory(sse) : withRegister(sse);
+    }
     return lowered.equals(Lowering.OPAQUE) && isDetached(sse)
         ? new Lowered.Detached(registers(sse.memory))
         : lowered;
+  }
+
+  /** Floating-point operations on one number. */
+  private static Lowered scalar(SseOp op) {
+    return switch (op) {
+      case SseArithmetic.Binary o ->
+          o.scalar()
+              ? new Lowered.FloatArithmetic(o.operation, o.target, source(o))
+              : Lowering.OPAQUE;
+      case SseArithmetic.Order o -> new Lowered.FloatOrder(o.quiet, o.target, source(o));
+      case SseConversions.FromInteger o ->
+          new Lowered.IntegerToFloat(
+              o.target,
+              o.scalarBytes(),
+              o.source == SseOp.MEMORY
+                  ? memory(o, o.size)
+                  : Lowering.register(o.register, o.size));
+      case SseConversions.ToInteger o ->
+          new Lowered.FloatToInteger(Lowering.register(o.register, o.size), source(o), o.truncate);
+      case SseConversions.Width o ->
+          o.scalar() ? new Lowered.ConvertFloat(o.target, source(o)) : Lowering.OPAQUE;
+      default -> Lowering.OPAQUE;
+    };
+  }
+
+  private static Lowered.Scalar source(SseArithmetic.FloatOp op) {
+    int size = op.scalarBytes();
+    return op.source == SseOp.MEMORY ? memory(op, size) : new Lowered.Half(op.source, size);
   }
 
   private static Lowered withMemory(SseOp op) {

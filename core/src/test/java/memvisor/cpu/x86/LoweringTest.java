@@ -45,8 +45,13 @@ class LoweringTest {
     "66 0f 72 f0 07, LaneWise, 'PSLLD XMM0, 7'",
     "66 0f d7 c1, ByteMask, 'PMOVMSKB EAX, XMM1'",
     "66 0f 61 c1, Detached, 'PUNPCKLWD XMM0, XMM1'",
-    "f2 0f 59 c1, Detached, 'MULSD XMM0, XMM1'",
-    "66 0f 2e c1, Opaque, 'UCOMISD XMM0, XMM1: it writes flags'",
+    "f2 0f 59 c1, FloatArithmetic, 'MULSD XMM0, XMM1'",
+    "f3 0f 5e 00, FloatArithmetic, 'DIVSS XMM0, [RAX]'",
+    "66 0f 59 c1, Detached, 'MULPD XMM0, XMM1'",
+    "66 0f 2e c1, FloatOrder, 'UCOMISD XMM0, XMM1'",
+    "f2 48 0f 2a c0, IntegerToFloat, 'CVTSI2SD XMM0, RAX'",
+    "f2 48 0f 2c c0, FloatToInteger, 'CVTTSD2SI RAX, XMM0'",
+    "f2 0f 5a c1, ConvertFloat, 'CVTSD2SS XMM0, XMM1'",
     "0f a2, Opaque, 'CPUID'",
   })
   void formOf(String bytes, String form, String text) {

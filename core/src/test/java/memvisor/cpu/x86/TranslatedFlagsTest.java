@@ -52,6 +52,8 @@ class TranslatedFlagsTest {
     "IMUL of 8 bytes, 4D0FAFC1",
     "IMUL of 4 bytes, 450FAFC1",
     "IMUL of 2 bytes, 66450FAFC1",
+    "UCOMISD, 66490F6EC866490F6ED1660F2ECA",
+    "INC after UCOMISD, 66490F6EC866490F6ED1660F2ECA41FFC0",
     "nothing, 90",
   })
   void flagsReachTheNextBlockAndEveryExit(String name, String setter) {

@@ -18,6 +18,7 @@ final class Emitter {
   private static final ClassDesc SSE = ClassDesc.of(HotCode.PACKAGE, "SseOp");
   private static final ClassDesc LANES = ClassDesc.of(HotCode.PACKAGE, "Lanes");
   private static final ClassDesc FLOATS = ClassDesc.of(HotCode.PACKAGE, "ScalarFloats");
+  private static final ClassDesc STRINGS = ClassDesc.of(HotCode.PACKAGE, "StringOps");
   static final ClassDesc LONGS = ConstantDescs.CD_long.arrayType();
   private static final ClassDesc LONG = ConstantDescs.CD_long;
   private static final ClassDesc INT = ConstantDescs.CD_int;
@@ -164,6 +165,15 @@ final class Emitter {
   /** Host address, size, expected and new value are on the stack; pushes the old value. */
   void compareExchangeAtomically() {
     b.invokestatic(COMPILED, "compareExchange", MethodTypeDesc.of(LONG, LONG, INT, LONG, LONG));
+  }
+
+  /** REP STOS or REP MOVS: CPU, so many longs and the size are on the stack; pushes if done. */
+  void string(String name, int longCount) {
+    ClassDesc[] parameters = new ClassDesc[longCount + 2];
+    java.util.Arrays.fill(parameters, LONG);
+    parameters[0] = VCPU;
+    parameters[longCount + 1] = INT;
+    b.invokestatic(STRINGS, name, MethodTypeDesc.of(BOOLEAN, parameters));
   }
 
   void opaque() {

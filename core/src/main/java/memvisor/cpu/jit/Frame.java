@@ -58,8 +58,13 @@ final class Frame {
 
   /** Loads the locals from the processor. */
   void reload() {
+    reload(-1);
+  }
+
+  /** Loads the locals of those registers of a bit set that have one. */
+  void reload(int registerSet) {
     for (int r = 0; r < REGISTERS; r++) {
-      if (use.isUsed(r)) {
+      if (use.isUsed(r) && (registerSet >>> r & 1) != 0) {
         e.b.aload(gpr);
         e.constant(r);
         e.b.laload().lstore(registers[r]);
@@ -78,11 +83,7 @@ final class Frame {
 
   /** Stores the registers that the code may have written. */
   void spill() {
-    for (int r = 0; r < REGISTERS; r++) {
-      if (use.isWritten(r)) {
-        store(r);
-      }
-    }
+    spill(-1);
   }
 
   private void store(int r) {

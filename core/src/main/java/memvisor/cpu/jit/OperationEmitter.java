@@ -19,6 +19,7 @@ final class OperationEmitter {
   private final BitEmitter bits;
   private final MoveEmitter moves;
   private final SseEmitter vectors;
+  private final StringEmitter strings;
   private final Exits exits;
   private final Label leave;
 
@@ -34,6 +35,7 @@ final class OperationEmitter {
     this.bits = new BitEmitter(operands);
     this.moves = new MoveEmitter(operands);
     this.vectors = new SseEmitter(operands);
+    this.strings = new StringEmitter(operands, this::opaque);
   }
 
   /** No value of the block before is needed any more. */
@@ -72,9 +74,10 @@ final class OperationEmitter {
       case Lowered.Scan o -> bits.scan(o, flags);
       case Lowered.SwapBytes o -> bits.swapBytes(o, flags);
       case Lowered.Vector o -> vector(o, flags);
-      case Lowered.Detached o -> detached(o, flags);
       case Lowered.Nop unused -> flags;
-      case Lowered.Opaque unused -> opaque(flags);
+      case Lowered.Fill o -> strings.fill(o, flags);
+      case Lowered.CopyString o -> strings.copy(o, flags);
+      case Lowered.Opaque o -> opaque(o, flags);
       case Lowered.Transfer unused -> throw new IllegalStateException("a transfer inside a block");
     };
   }
@@ -126,12 +129,20 @@ final class OperationEmitter {
 
   // ---- the rest --------------------------------------------------------------------------------
 
-  /** An operation that leaves the general registers and the flags alone. */
-  private FlagState detached(Lowered.Detached o, FlagState flags) {
-    frame.spill(o.registers());
+  /** An operation without a form: what it touches is in the processor while it is executed. */
+  private FlagState opaque(Lowered.Opaque o, FlagState flags) {
+    if (o.isUnknown()) {
+      return unknown(flags);
+    }
+    FlagState after = o.status() ? IN_PROCESSOR : flags;
+    if (o.status()) {
+      flags.store(e);
+    }
+    frame.spill(o.reads() | o.writes());
     pushOperation();
-    e.b.ifne(exits.withKind(operands.number(), flags));
-    return flags;
+    frame.reload(o.writes());
+    e.b.ifne(exits.withKind(operands.number(), after));
+    return after;
   }
 
   /** Has the operation executed, whose result is then on the stack and in {@link Frame#exit}. */
@@ -142,7 +153,7 @@ final class OperationEmitter {
     e.b.dup().istore(frame.exit);
   }
 
-  private FlagState opaque(FlagState flags) {
+  private FlagState unknown(FlagState flags) {
     int number = operands.number();
     vectors.forget();
     Label next = e.newLabel();

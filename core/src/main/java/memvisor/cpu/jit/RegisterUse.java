@@ -16,6 +16,8 @@ final class RegisterUse {
   private static final int RDX = 2;
   private static final int RSP = 4;
   private static final int RBP = 5;
+  private static final int RSI = 6;
+  private static final int RDI = 7;
   private static final int COUNT = 16;
 
   /** Bit sets. */
@@ -158,10 +160,19 @@ final class RegisterUse {
         readNumber(o.source());
       }
       case Lowered.ConvertFloat o -> readNumber(o.source());
+      case Lowered.Fill unused -> {
+        use(RAX);
+        writeRegister(RCX);
+        writeRegister(RDI);
+      }
+      case Lowered.CopyString unused -> {
+        writeRegister(RCX);
+        writeRegister(RSI);
+        writeRegister(RDI);
+      }
       case Lowered.CopyVector unused -> {}
       case Lowered.MoveHalf unused -> {}
       case Lowered.LaneWise unused -> {}
-      case Lowered.Detached unused -> {}
       case Lowered.Jump unused -> {}
       case Lowered.JumpIf unused -> {}
       case Lowered.Nop unused -> {}

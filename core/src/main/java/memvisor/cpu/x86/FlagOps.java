@@ -29,6 +29,16 @@ final class FlagOps {
       this.opcode = i.opcode;
     }
 
+    /** Bit set of the general registers used. */
+    int registers() {
+      return opcode == 0x9E || opcode == 0x9F || opcode == 0xD6 ? 1 << Vcpu.RAX : 0;
+    }
+
+    /** Whether this is about a status flag: all but CLD and STD. */
+    boolean usesStatus() {
+      return opcode != 0xFC && opcode != 0xFD;
+    }
+
     @Override
     int execute(Vcpu c) {
       Flags flags = c.flags;

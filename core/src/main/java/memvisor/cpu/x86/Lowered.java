@@ -240,15 +240,31 @@ public sealed interface Lowered {
   /** PMOVMSKB. */
   record ByteMask(Register destination, int source) implements Vector {}
 
-  /**
-   * Executed by the operation itself, which of the general registers reads those of a bit set at
-   * most, writes none and no flag, and does not transfer.
-   */
-  record Detached(int registers) implements Lowered {}
-
   /** Nothing. */
   record Nop() implements Lowered {}
 
-  /** Whatever else: executed by the operation itself. */
-  record Opaque() implements Lowered {}
+  /** REP STOS with 64-bit addresses. */
+  record Fill(int sizeBytes) implements Lowered {}
+
+  /** REP MOVS with 64-bit addresses, from a segment without a base. */
+  record CopyString(int sizeBytes) implements Lowered {}
+
+  /**
+   * Whatever else: executed by the operation itself.
+   *
+   * @param reads bit set of the general registers that it may read
+   * @param writes bit set of those that it may write
+   * @param status whether it may read or write status flags
+   */
+  record Opaque(int reads, int writes, boolean status) implements Lowered {
+    private static final int ALL = (1 << 16) - 1;
+
+    /** An operation that nothing is known of. */
+    static final Opaque UNKNOWN = new Opaque(ALL, ALL, true);
+
+    /** Whether nothing is known: it may also change what SSE operations need. */
+    public boolean isUnknown() {
+      return equals(UNKNOWN);
+    }
+  }
 }

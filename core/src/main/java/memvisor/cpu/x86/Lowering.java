@@ -12,7 +12,7 @@ import memvisor.cpu.x86.Lowered.ShiftOperation;
 
 /** Describes micro-operations of 64-bit code in the translator's terms. */
 final class Lowering {
-  static final Lowered OPAQUE = new Lowered.Opaque();
+  static final Lowered OPAQUE = Lowered.Opaque.UNKNOWN;
   private static final Operation[] OPERATIONS = Operation.values();
 
   private Lowering() {}
@@ -29,7 +29,8 @@ final class Lowering {
     lowered = lowered.equals(OPAQUE) ? bits(op) : lowered;
     lowered = lowered.equals(OPAQUE) ? exchange(op) : lowered;
     lowered = lowered.equals(OPAQUE) ? SseLowering.lower(op) : lowered;
-    return lowered.equals(OPAQUE) ? rest(op) : lowered;
+    lowered = lowered.equals(OPAQUE) ? rest(op) : lowered;
+    return lowered.equals(OPAQUE) ? opaque(op) : lowered;
   }
 
   private static Lowered alu64(MicroOp op) {
@@ -288,6 +289,38 @@ final class Lowering {
               : OPAQUE;
       default -> OPAQUE;
     };
+  }
+
+  // ---- strings, and what has no form of its own ------------------------------------------------
+
+  private static Lowered opaque(MicroOp op) {
+    return switch (op) {
+      case StringOps.StringOp o -> string(o);
+      case StackOps.PushFlags unused -> new Lowered.Opaque(bit(Vcpu.RSP), bit(Vcpu.RSP), true);
+      case FlagOps.FlagOp o -> new Lowered.Opaque(o.registers(), o.registers(), o.usesStatus());
+      case SystemOp o -> o.reads < 0 ? OPAQUE : new Lowered.Opaque(o.reads, o.writes, false);
+      default -> OPAQUE;
+    };
+  }
+
+  private static Lowered string(StringOps.StringOp op) {
+    boolean plain = op.repeated && op.mask == -1L;
+    return switch (op.operation) {
+      case StringOps.STOS -> plain ? new Lowered.Fill(op.size) : touched(op);
+      case StringOps.MOVS ->
+          plain && !address(op.source).hasSegmentBase()
+              ? new Lowered.CopyString(op.size)
+              : touched(op);
+      default -> touched(op);
+    };
+  }
+
+  private static Lowered touched(StringOps.StringOp op) {
+    return new Lowered.Opaque(op.registers(), op.registers(), op.compares());
+  }
+
+  private static int bit(int register) {
+    return 1 << register;
   }
 
   // ---- places --------------------------------------------------------------------------------

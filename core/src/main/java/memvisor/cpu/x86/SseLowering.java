@@ -15,7 +15,7 @@ final class SseLowering {
       lowered = sse.source == SseOp.MEMORY ? withMemory(sse) : withRegister(sse);
     }
     return lowered.equals(Lowering.OPAQUE) && isDetached(sse)
-        ? new Lowered.Detached(registers(sse.memory))
+        ? new Lowered.Opaque(registers(sse.memory), 0, false)
         : lowered;
   }
 
@@ -100,7 +100,7 @@ final class SseLowering {
       case LaneOp.Shift unused -> true;
       case LaneOp.ByteShift unused -> true;
       case WideOp unused -> true;
-      case SseArithmetic.Binary unused -> true;
+      case SseArithmetic.FloatOp unused -> true; // those on one number have forms
       case SseMoveOps.Load unused -> true;
       case SseMoveOps.LoadScalar unused -> true;
       case SseMoveOps.StoreScalar unused -> true;

@@ -77,8 +77,17 @@ final class StringOps {
       return operation != LODS;
     }
 
-    private boolean compares() {
+    boolean compares() {
       return operation == CMPS || operation == SCAS;
+    }
+
+    /** Bit set of the general registers used. */
+    int registers() {
+      boolean accumulates = operation != MOVS && operation != CMPS;
+      return (repeated ? 1 << Vcpu.RCX : 0)
+          | (reads() ? 1 << Vcpu.RSI : 0)
+          | (targets() ? 1 << Vcpu.RDI : 0)
+          | (accumulates ? 1 << Vcpu.RAX : 0);
     }
 
     @Override
@@ -186,8 +195,8 @@ final class StringOps {
       int bytes = (int) elements * size;
       int back = stride > 0 ? 0 : bytes - size;
       if (operation == STOS) {
-        fill(to - back, bytes, accumulator.read(c));
-      } else if (overwritesItsSource(from, to, bytes, stride)) {
+        fill(to - back, bytes, accumulator.read(c), size);
+      } else if (overwritesItsSource(from, to, bytes, stride > 0)) {
         copyInOrder(from, to, elements, stride);
       } else {
         Hva.copy(from - back, to - back, bytes);
@@ -201,8 +210,8 @@ final class StringOps {
     }
 
     /** The target runs ahead of the source: elements written are read again. */
-    private static boolean overwritesItsSource(long from, long to, int bytes, int stride) {
-      return stride > 0 ? to > from && to < from + bytes : to < from && to > from - bytes;
+    private static boolean overwritesItsSource(long from, long to, int bytes, boolean forward) {
+      return forward ? to > from && to < from + bytes : to < from && to > from - bytes;
     }
 
     private void copyInOrder(long from, long to, long elements, int stride) {
@@ -210,24 +219,69 @@ final class StringOps {
         Vcpu.writeHva(to + n * stride, size, Vcpu.readHva(from + n * stride, size));
       }
     }
+  }
 
-    private void fill(long to, int bytes, long value) {
-      int shift = accumulator.shift;
-      long pattern = value << shift >>> shift;
-      for (int width = 8 * size; width < 64; width *= 2) {
-        pattern |= pattern << width;
-      }
-      if (bytes >= MANY && pattern == (pattern & 0xFF) * 0x0101_0101_0101_0101L) {
-        Hva.fill(to, bytes, (int) pattern);
-        return;
-      }
-      int n = 0;
-      for (; n + 8 <= bytes; n += 8) {
-        Hva.writeLong(to + n, pattern);
-      }
-      for (; n < bytes; n += size) {
-        Vcpu.writeHva(to + n, size, pattern);
-      }
+  // ---- for generated code ------------------------------------------------------------------------
+
+  private static boolean isForward(Vcpu c) {
+    return (c.flags.system & Flags.DF) == 0;
+  }
+
+  /**
+   * All of REP STOS but the registers' new values; false, having done nothing, unless it stays in
+   * one page that the translation cache knows.
+   */
+  static boolean fill(Vcpu c, long to, long count, long value, int size) {
+    if (count == 0) {
+      return true;
+    }
+    int bytes = (int) count * size;
+    if (count >>> 12 != 0
+        || !isForward(c)
+        || !TranslationCache.isWritable(c.table, to, bytes - 1)) {
+      return false;
+    }
+    fill(TranslationCache.writableHva(c.table, to), bytes, value, size);
+    return true;
+  }
+
+  /** The same for REP MOVS and two pages. */
+  static boolean copy(Vcpu c, long from, long to, long count, int size) {
+    if (count == 0) {
+      return true;
+    }
+    int bytes = (int) count * size;
+    if (count >>> 12 != 0
+        || !isForward(c)
+        || !TranslationCache.isReadable(c.table, from, bytes - 1)
+        || !TranslationCache.isWritable(c.table, to, bytes - 1)) {
+      return false;
+    }
+    long source = TranslationCache.readableHva(c.table, from);
+    long target = TranslationCache.writableHva(c.table, to);
+    if (StringOp.overwritesItsSource(source, target, bytes, true)) {
+      return false;
+    }
+    Hva.copy(source, target, bytes);
+    return true;
+  }
+
+  /** Repeats the low {@code size} bytes of a value. */
+  private static void fill(long to, int bytes, long value, int size) {
+    long pattern = value & -1L >>> 64 - 8 * size;
+    for (int width = 8 * size; width < 64; width *= 2) {
+      pattern |= pattern << width;
+    }
+    if (bytes >= MANY && pattern == (pattern & 0xFF) * 0x0101_0101_0101_0101L) {
+      Hva.fill(to, bytes, (int) pattern);
+      return;
+    }
+    int n = 0;
+    for (; n + 8 <= bytes; n += 8) {
+      Hva.writeLong(to + n, pattern);
+    }
+    for (; n < bytes; n += size) {
+      Vcpu.writeHva(to + n, size, pattern);
     }
   }
 }

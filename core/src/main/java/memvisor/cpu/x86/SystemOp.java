@@ -13,6 +13,8 @@ final class SystemOp extends MicroOp {
     int perform(Vcpu c, SystemOp op);
   }
 
+  private static final int UNKNOWN = -1;
+
   private final Action action;
 
   /** Whether the next instruction is decoded only when it is reached. */
@@ -43,10 +45,27 @@ final class SystemOp extends MicroOp {
 
   final long immediate;
 
+  /** Bit sets of the general registers read and written, if known; else -1. Of status flags none. */
+  final int reads;
+
+  final int writes;
+
   private final @Nullable EffectiveAddress memory;
 
   SystemOp(Instruction i, Action action, long immediate, boolean last) {
+    this(i, action, immediate, last, UNKNOWN, UNKNOWN);
+  }
+
+  /** As told {@code reads} and {@code writes} at most, and neither status flags nor paging. */
+  SystemOp(Instruction i, Action action, boolean last, int reads, int writes) {
+    this(i, action, 0, last, reads, writes);
+  }
+
+  private SystemOp(
+      Instruction i, Action action, long immediate, boolean last, int reads, int writes) {
     super(i.offset, i.length);
+    this.reads = reads;
+    this.writes = writes;
     this.last = last;
     this.action = action;
     this.opcode = i.opcode;

@@ -7,6 +7,8 @@ import org.jspecify.annotations.Nullable;
  * interrupts, I/O.
  */
 final class SystemOps {
+  private static final int RAX_RDX = 1 << Vcpu.RAX | 1 << Vcpu.RDX;
+
   private SystemOps() {}
 
   /** The operation for {@code i}, or null if the opcode is not of this group. */
@@ -37,6 +39,11 @@ final class SystemOps {
     return new SystemOp(i, action, immediate, false);
   }
 
+  /** An operation that reads and writes general registers of these bit sets at most. */
+  private static MicroOp op(Instruction i, SystemOp.Action action, int reads, int writes) {
+    return new SystemOp(i, action, false, reads, writes);
+  }
+
   private static MicroOp undefined(Instruction i) {
     return new Decoder.Raise(i, Vector.UD);
   }
@@ -65,8 +72,8 @@ final class SystemOps {
       case 0xCE -> i.longMode ? undefined(i) : last(i, ControlOps::into);
       case 0xCF -> last(i, InterruptReturn::perform);
       case 0xF4 -> last(i, ControlOps::hlt);
-      case 0xFA -> op(i, ControlOps::cli);
-      case 0xFB -> last(i, ControlOps::sti);
+      case 0xFA -> op(i, ControlOps::cli, 0, 0);
+      case 0xFB -> new SystemOp(i, ControlOps::sti, true, 0, 0);
       default -> null;
     };
   }
@@ -136,7 +143,7 @@ final class SystemOps {
       case 0x21 -> op(i, ControlOps::readDebug);
       case 0x23 -> op(i, ControlOps::writeDebug);
       case 0x30 -> last(i, ControlOps::wrmsr);
-      case 0x31 -> op(i, ControlOps::rdtsc);
+      case 0x31 -> op(i, ControlOps::rdtsc, 0, RAX_RDX);
       case 0x32 -> op(i, ControlOps::rdmsr);
       case 0x33 -> last(i, ControlOps::rdpmc);
       case 0x34 -> last(i, FastCalls::sysenter);
@@ -156,7 +163,7 @@ final class SystemOps {
 
   private static @Nullable MicroOp segmentBase(Instruction i) {
     boolean mine = !i.isMemory() && i.prefix == Instruction.PREFIX_F3 && i.extension() < 4;
-    return mine ? op(i, ControlOps::segmentBase) : null;
+    return mine ? op(i, ControlOps::segmentBase, 1 << i.rm, 1 << i.rm) : null;
   }
 
   private static @Nullable MicroOp invpcid(Instruction i) {
@@ -187,12 +194,12 @@ final class SystemOps {
 
   private static MicroOp group7Register(Instruction i) {
     return switch (i.extension() << 3 | i.rm & 7) {
-      case 0x0A -> op(i, ControlOps::clac); // 0F 01 CA
-      case 0x0B -> op(i, ControlOps::stac); // 0F 01 CB
+      case 0x0A -> op(i, ControlOps::clac, 0, 0); // 0F 01 CA
+      case 0x0B -> op(i, ControlOps::stac, 0, 0); // 0F 01 CB
       case 0x10 -> op(i, ControlOps::xgetbv); // 0F 01 D0
       case 0x11 -> last(i, ControlOps::xsetbv); // 0F 01 D1
-      case 0x38 -> op(i, ControlOps::swapgs); // 0F 01 F8
-      case 0x39 -> op(i, ControlOps::rdtscp); // 0F 01 F9
+      case 0x38 -> op(i, ControlOps::swapgs, 0, 0); // 0F 01 F8
+      case 0x39 -> op(i, ControlOps::rdtscp, 0, RAX_RDX | 1 << Vcpu.RCX); // 0F 01 F9
       default -> undefined(i);
     };
   }

@@ -2,8 +2,6 @@ package memvisor.cpu.x86;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import java.io.ByteArrayOutputStream;
-import java.util.HexFormat;
 import memvisor.cpu.jit.JitMode;
 import memvisor.cpu.jit.JitOptions;
 import memvisor.cpu.jit.JitTranslator;
@@ -59,7 +57,7 @@ class TranslatedFlagsTest {
   void flagsReachTheNextBlockAndEveryExit(String name, String setter) {
     for (JitMode mode : new JitMode[] {JitMode.BLOCKS, JitMode.REGIONS}) {
       for (int slice = 1; slice <= LONGEST_SLICE; slice++) {
-        compare(mode, program(HexFormat.of().parseHex(setter)), slice);
+        compare(mode, program(setter), slice);
       }
     }
   }
@@ -81,25 +79,19 @@ class TranslatedFlagsTest {
   }
 
   /** A loop of three blocks, the second of which may fault before it reads flags. */
-  private static byte[] program(byte[] setter) {
-    ByteArrayOutputStream code = new ByteArrayOutputStream();
-    put(code, "49C7C7C4FFFFFF"); // MOV R15, -60
-    int again = code.size();
-    put(code, "4F8D844067452301"); // LEA R8, [R8 + 2 * R8 + 0x1234567]
-    put(code, "4D8D4975"); // LEA R9, [R9 + 0x75]
-    code.writeBytes(setter);
-    put(code, "EB00"); // JMP to what follows
-    put(code, "4A8B84FB10100000"); // MOV RAX, [RBX + 8 * R15 + 4112]: beyond the page at last
-    put(code, "0F9643080F9CC10F9AC0"); // SETBE [RBX + 8]; SETL CL; SETP AL
-    put(code, "7200"); // JB to what follows
-    put(code, "490F40D1"); // CMOVO RDX, R9
-    put(code, "49FFC7"); // INC R15, which keeps CF for the next round
-    put(code, "75" + HexFormat.of().toHexDigits((byte) (again - code.size() - 2)));
-    put(code, "F4"); // HLT
-    return code.toByteArray();
-  }
-
-  private static void put(ByteArrayOutputStream code, String hex) {
-    code.writeBytes(HexFormat.of().parseHex(hex));
+  private static byte[] program(String setter) {
+    HexProgram code = new HexProgram();
+    code.put("49C7C7C4FFFFFF"); // MOV R15, -60
+    int again = code.here();
+    code.put("4F8D844067452301"); // LEA R8, [R8 + 2 * R8 + 0x1234567]
+    code.put("4D8D4975"); // LEA R9, [R9 + 0x75]
+    code.put(setter);
+    code.put("EB00"); // JMP to what follows
+    code.put("4A8B84FB10100000"); // MOV RAX, [RBX + 8 * R15 + 4112]: beyond the page at last
+    code.put("0F9643080F9CC10F9AC0"); // SETBE [RBX + 8]; SETL CL; SETP AL
+    code.put("7200"); // JB to what follows
+    code.put("490F40D1"); // CMOVO RDX, R9
+    code.put("49FFC7").jumpIfNotZero(again); // INC R15, which keeps CF for the next round
+    return code.put("F4").bytes();
   }
 }

@@ -2,7 +2,6 @@ package memvisor.cpu.x86;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import java.io.ByteArrayOutputStream;
 import java.util.HexFormat;
 import memvisor.cpu.jit.JitMode;
 import memvisor.cpu.jit.JitOptions;
@@ -123,10 +122,9 @@ class TranslatedFloatsTest {
     "CVTSS2SD with memory, F30F5A0CD3",
   })
   void translatedInstructionsDoWhatInterpretedOnesDo(String name, String instruction) {
-    byte[] code = HexFormat.of().parseHex(instruction);
     boolean ofFloats = name.contains("SS2") || name.split(" ", 2)[0].endsWith("SS");
     for (JitMode mode : new JitMode[] {JitMode.BLOCKS, JitMode.REGIONS}) {
-      compare(mode, program(code), ofFloats && !name.startsWith("CVTSI") && !name.contains("SD2"));
+      compare(mode, program(instruction), ofFloats && !name.startsWith("CVTSI") && !name.contains("SD2"));
     }
   }
 
@@ -169,28 +167,22 @@ class TranslatedFloatsTest {
   }
 
   /** A loop that executes the instruction on random numbers under random settings. */
-  private static byte[] program(byte[] instruction) {
-    ByteArrayOutputStream code = new ByteArrayOutputStream();
-    put(code, "41BF" + "%08X".formatted(Integer.reverseBytes(ROUNDS))); // MOV R15D, ROUNDS
-    int again = code.size();
-    put(code, "4D69C02DF451584981C0B1792D14"); // IMUL R8, R8, factor; ADD R8, addend
-    put(code, "4C89C148C1E92183E11F"); // RCX = R8 >>> 33 & 31
-    put(code, "4C89C248C1EA2B83E21F"); // RDX = R8 >>> 43 & 31
-    put(code, "4C89C648C1EE3583E60F"); // RSI = R8 >>> 53 & 15
-    put(code, "F30F7E0CCBF30F7E14D3"); // MOVQ XMM1, [RBX + 8 RCX]; MOVQ XMM2, [RBX + 8 RDX]
-    put(code, "4C8B1CD349D3FB"); // MOV R11, [RBX + 8 RDX]; SAR R11, CL
-    put(code, "0FAE94B300010000"); // LDMXCSR [RBX + 4 RSI + SETTINGS_AT]
-    code.writeBytes(instruction);
-    put(code, "0F96C00F9CC40F9AC5"); // SETBE AL; SETL AH; SETP CH
-    put(code, "EB00"); // JMP to what follows
-    put(code, "7700490F40C9"); // JA to what follows; CMOVO RCX, R9
-    put(code, "41FFCF"); // DEC R15D
-    put(code, "75" + HexFormat.of().toHexDigits((byte) (again - code.size() - 2)));
-    put(code, "F4"); // HLT
-    return code.toByteArray();
-  }
-
-  private static void put(ByteArrayOutputStream code, String hex) {
-    code.writeBytes(HexFormat.of().parseHex(hex));
+  private static byte[] program(String instruction) {
+    HexProgram code = new HexProgram();
+    code.put("41BF").put32(ROUNDS); // MOV R15D, ROUNDS
+    int again = code.here();
+    code.put("4D69C02DF451584981C0B1792D14"); // IMUL R8, R8, factor; ADD R8, addend
+    code.put("4C89C148C1E92183E11F"); // RCX = R8 >>> 33 & 31
+    code.put("4C89C248C1EA2B83E21F"); // RDX = R8 >>> 43 & 31
+    code.put("4C89C648C1EE3583E60F"); // RSI = R8 >>> 53 & 15
+    code.put("F30F7E0CCBF30F7E14D3"); // MOVQ XMM1, [RBX + 8 RCX]; MOVQ XMM2, [RBX + 8 RDX]
+    code.put("4C8B1CD349D3FB"); // MOV R11, [RBX + 8 RDX]; SAR R11, CL
+    code.put("0FAE94B3").put32(SETTINGS_AT); // LDMXCSR [RBX + 4 RSI + SETTINGS_AT]
+    code.put(instruction);
+    code.put("0F96C00F9CC40F9AC5"); // SETBE AL; SETL AH; SETP CH
+    code.put("EB00"); // JMP to what follows
+    code.put("7700490F40C9"); // JA to what follows; CMOVO RCX, R9
+    code.put("41FFCF").jumpIfNotZero(again); // DEC R15D
+    return code.put("F4").bytes();
   }
 }

@@ -164,7 +164,8 @@ final class SseEmitter {
   }
 
   /** Calls one of the functions for doubles and floats; the arguments are on the stack. */
-  private void call(int sizeBytes, String forDoubles, String forFloats, ClassDesc result, int ints) {
+  private void call(
+      int sizeBytes, String forDoubles, String forFloats, ClassDesc result, int ints) {
     e.floatFunction(sizeBytes == 8 ? forDoubles : forFloats, result, ints);
   }
 

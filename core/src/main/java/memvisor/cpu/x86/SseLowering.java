@@ -31,9 +31,7 @@ final class SseLowering {
           new Lowered.IntegerToFloat(
               o.target,
               o.scalarBytes(),
-              o.source == SseOp.MEMORY
-                  ? memory(o, o.size)
-                  : Lowering.register(o.register, o.size));
+              o.source == SseOp.MEMORY ? memory(o, o.size) : Lowering.register(o.register, o.size));
       case SseConversions.ToInteger o ->
           new Lowered.FloatToInteger(Lowering.register(o.register, o.size), source(o), o.truncate);
       case SseConversions.Width o ->

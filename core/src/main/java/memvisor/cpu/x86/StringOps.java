@@ -221,7 +221,8 @@ final class StringOps {
     }
   }
 
-  // ---- for generated code ------------------------------------------------------------------------
+  // ---- for generated code
+  // ------------------------------------------------------------------------
 
   private static boolean isForward(Vcpu c) {
     return (c.flags.system & Flags.DF) == 0;

@@ -45,7 +45,9 @@ final class SystemOp extends MicroOp {
 
   final long immediate;
 
-  /** Bit sets of the general registers read and written, if known; else -1. Of status flags none. */
+  /**
+   * Bit sets of the general registers read and written, if known; else -1. Of status flags none.
+   */
   final int reads;
 
   final int writes;

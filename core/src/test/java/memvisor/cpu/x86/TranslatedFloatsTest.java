@@ -124,7 +124,10 @@ class TranslatedFloatsTest {
   void translatedInstructionsDoWhatInterpretedOnesDo(String name, String instruction) {
     boolean ofFloats = name.contains("SS2") || name.split(" ", 2)[0].endsWith("SS");
     for (JitMode mode : new JitMode[] {JitMode.BLOCKS, JitMode.REGIONS}) {
-      compare(mode, program(instruction), ofFloats && !name.startsWith("CVTSI") && !name.contains("SD2"));
+      compare(
+          mode,
+          program(instruction),
+          ofFloats && !name.startsWith("CVTSI") && !name.contains("SD2"));
     }
   }
 

@@ -17,6 +17,8 @@ final class Emitter {
   static final ClassDesc FLAGS = ClassDesc.of(HotCode.PACKAGE, "Flags");
   private static final ClassDesc SSE = ClassDesc.of(HotCode.PACKAGE, "SseOp");
   private static final ClassDesc LANES = ClassDesc.of(HotCode.PACKAGE, "Lanes");
+  private static final ClassDesc SHUFFLES = ClassDesc.of(HotCode.PACKAGE, "Shuffles");
+  private static final ClassDesc FPU = ClassDesc.of(HotCode.PACKAGE, "FpuState");
   private static final ClassDesc FLOATS = ClassDesc.of(HotCode.PACKAGE, "ScalarFloats");
   private static final ClassDesc STRINGS = ClassDesc.of(HotCode.PACKAGE, "StringOps");
   static final ClassDesc LONGS = ConstantDescs.CD_long.arrayType();
@@ -131,6 +133,22 @@ final class Emitter {
   /** A function of two halves of vectors. */
   void laneFunction(String name) {
     b.invokestatic(LANES, name, MethodTypeDesc.of(LONG, LONG, LONG));
+  }
+
+  /** Pushes where {@link #shuffle} leaves its result. */
+  void pushShuffled() {
+    b.aload(CPU).getfield(VCPU, "fpu", FPU);
+  }
+
+  /** What {@link #pushShuffled} pushed is on the stack; pushes a half of the result. */
+  void pushShuffledHalf(boolean high) {
+    b.getfield(FPU, high ? "high" : "low", LONG);
+  }
+
+  /** A function of two vectors; where to leave the result, four halves and an int are on the stack. */
+  void shuffle(String name) {
+    b.invokestatic(
+        SHUFFLES, name, MethodTypeDesc.of(VOID, FPU, LONG, LONG, LONG, LONG, INT));
   }
 
   /** A function of the CPU, a long and {@code ints} ints, which may leave a fault pending. */

@@ -91,6 +91,7 @@ final class OperationEmitter {
       case Lowered.MoveHalf o -> vectors.moveHalf(o, flags);
       case Lowered.GetHalf o -> vectors.getHalf(o, flags);
       case Lowered.LaneWise o -> vectors.lanes(o, flags);
+      case Lowered.Shuffle o -> vectors.shuffle(o, flags);
       case Lowered.ByteMask o -> vectors.byteMask(o, flags);
       case Lowered.FloatArithmetic o -> vectors.arithmetic(o, flags);
       case Lowered.FloatOrder o -> vectors.order(o, flags);

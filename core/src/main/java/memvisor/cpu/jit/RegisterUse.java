@@ -173,6 +173,7 @@ final class RegisterUse {
       case Lowered.CopyVector unused -> {}
       case Lowered.MoveHalf unused -> {}
       case Lowered.LaneWise unused -> {}
+      case Lowered.Shuffle unused -> {}
       case Lowered.Jump unused -> {}
       case Lowered.JumpIf unused -> {}
       case Lowered.Nop unused -> {}

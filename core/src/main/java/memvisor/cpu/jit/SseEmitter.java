@@ -149,6 +149,26 @@ final class SseEmitter {
     setHalf(o.target() + half, operands.keep());
   }
 
+  FlagState shuffle(Lowered.Shuffle o, FlagState flags) {
+    check(flags);
+    e.pushShuffled();
+    pushHalf(o.target());
+    pushHalf(o.target() + 1);
+    pushHalf(o.source());
+    pushHalf(o.source() + 1);
+    e.constant(o.immediate());
+    e.shuffle(o.function());
+    setShuffled(o.target(), false);
+    setShuffled(o.target() + 1, true);
+    return flags;
+  }
+
+  private void setShuffled(int half, boolean high) {
+    e.pushShuffled();
+    e.pushShuffledHalf(high);
+    setHalf(half, operands.keep());
+  }
+
   // ---- floating point --------------------------------------------------------------------------
 
   /** Pushes the CPU and the bits of a number. */

@@ -222,6 +222,9 @@ public sealed interface Lowered {
     public static final int COUNT = -1;
   }
 
+  /** The target becomes a function of {@code Shuffles} of it, the source and a constant. */
+  record Shuffle(String function, int target, int source, int immediate) implements Vector {}
+
   /** ADD, MUL and others, by opcode, on the low half {@code target}. */
   record FloatArithmetic(int operation, int target, Scalar source) implements Vector {}
 

@@ -76,6 +76,10 @@ final class SseLowering {
           new Lowered.GetHalf(Lowering.register(o.register, o.size), o.target);
       case SseMoveOps.ByteMask o ->
           new Lowered.ByteMask(Lowering.register(o.register, 8), o.source);
+      case WideOp o ->
+          o.name.isEmpty()
+              ? Lowering.OPAQUE
+              : new Lowered.Shuffle(o.name, o.target, o.source, o.immediate);
       case LaneOp o -> lanes(o.name, o.target, o.source, 0);
       case LaneOp.Shift o ->
           o.immediate >= 0

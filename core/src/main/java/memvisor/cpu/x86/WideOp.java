@@ -2,13 +2,17 @@ package memvisor.cpu.x86;
 
 /** An operation on two 16-byte operands given as a function; memory must be aligned. */
 final class WideOp extends SseOp {
+  /** What {@link Shuffles} calls the function, for generated code; empty where it does not ask. */
+  final String name;
+
   private final Shuffles.Wide function;
-  private final int immediate;
+  final int immediate;
 
   WideOp(Instruction i, Shuffles.Wide function, int immediate) {
     super(i);
     this.function = function;
     this.immediate = immediate;
+    name = ShuffleNames.of(i);
   }
 
   @Override

@@ -145,10 +145,11 @@ final class Emitter {
     b.getfield(FPU, high ? "high" : "low", LONG);
   }
 
-  /** A function of two vectors; where to leave the result, four halves and an int are on the stack. */
+  /**
+   * A function of two vectors; where to leave the result, four halves and an int are on the stack.
+   */
   void shuffle(String name) {
-    b.invokestatic(
-        SHUFFLES, name, MethodTypeDesc.of(VOID, FPU, LONG, LONG, LONG, LONG, INT));
+    b.invokestatic(SHUFFLES, name, MethodTypeDesc.of(VOID, FPU, LONG, LONG, LONG, LONG, INT));
   }
 
   /** A function of the CPU, a long and {@code ints} ints, which may leave a fault pending. */

@@ -35,6 +35,7 @@ public final class CompressedPool {
 
   /** VMs that trust each other: what one has compressed may serve for another. */
   public static final class Domain {
+    private final String name;
     private final StableTable copies = new StableTable();
     private final SimilarPages similar = new SimilarPages();
     private @Nullable CandidateTable sightings;
@@ -42,7 +43,14 @@ public final class CompressedPool {
     private long bases;
     private volatile long wholesEver;
 
-    private Domain() {}
+    private Domain(String name) {
+      this.name = name;
+    }
+
+    /** The name of the trust domain. */
+    public String name() {
+      return name;
+    }
 
     /**
      * How many pages were ever kept whole. If that has grown, pages that did not compress may do as
@@ -98,7 +106,7 @@ public final class CompressedPool {
 
   /** The VMs that share what they have compressed, by name. */
   public synchronized Domain domain(String name) {
-    return domains.computeIfAbsent(name, n -> new Domain());
+    return domains.computeIfAbsent(name, Domain::new);
   }
 
   /** Forgets a domain whose only VM has given all its pages back. */

@@ -1,7 +1,6 @@
 package memvisor.host.compress;
 
-import java.util.HashMap;
-import java.util.Map;
+import java.util.Arrays;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
@@ -15,11 +14,15 @@ import org.jspecify.annotations.Nullable;
 final class PoolSpace {
   static final int CHUNKS = 64;
   static final int CHUNK_LOG2 = 6;
-  private static final long FRAME_MASK = -4096L;
+  private static final int FRAME_LOG2 = 12;
 
   private final PoolFrames source;
   private final long limitFrames;
-  private final Map<Long, PoolFrame> frames = new HashMap<>();
+
+  /** By frame number, as far up as any lay: looked up for every page that comes or goes. */
+  private @Nullable PoolFrame[] frames = new PoolFrame[256];
+
+  private int frameCount;
   private final @Nullable PoolFrame[] byRun = new PoolFrame[CHUNKS + 1];
 
   PoolSpace(PoolFrames source, long limitFrames) {
@@ -28,18 +31,19 @@ final class PoolSpace {
   }
 
   int frameCount() {
-    return frames.size();
+    return frameCount;
   }
 
   boolean isFull() {
-    return frames.size() >= limitFrames;
+    return frameCount >= limitFrames;
   }
 
   /** The page that a handle leads to. */
   PooledPage page(long handle) {
-    PoolFrame frame = frames.get(handle & FRAME_MASK);
+    long number = handle >>> FRAME_LOG2;
+    PoolFrame frame = number < frames.length ? frames[(int) number] : null;
     PooledPage page =
-        frame == null ? null : frame.pages[(int) (handle & ~FRAME_MASK) >>> CHUNK_LOG2];
+        frame == null ? null : frame.pages[(int) (handle >>> CHUNK_LOG2) & CHUNKS - 1];
     if (page == null) {
       throw new IllegalStateException("no compressed page: handle=0x%x".formatted(handle));
     }
@@ -75,7 +79,8 @@ final class PoolSpace {
     frame.used &= ~mask(page.chunk, chunks(page.lengthBytes));
     if (frame.used == 0) {
       unlist(frame);
-      frames.remove(frame.hpa);
+      frames[(int) (frame.hpa >>> FRAME_LOG2)] = null;
+      frameCount--;
       source.give(frame.hpa);
     } else {
       relist(frame);
@@ -84,7 +89,10 @@ final class PoolSpace {
 
   /** Hands every page to {@code action}, and proves that the chunks in use are theirs. */
   void audit(Consumer<PooledPage> action) {
-    for (PoolFrame frame : frames.values()) {
+    for (PoolFrame frame : frames) {
+      if (frame == null) {
+        continue;
+      }
       long used = 0;
       for (PooledPage page : frame.pages) {
         if (page != null) {
@@ -112,7 +120,12 @@ final class PoolSpace {
 
   private PoolFrame newFrame(long hpa) {
     PoolFrame frame = new PoolFrame(hpa);
-    frames.put(hpa, frame);
+    int number = (int) (hpa >>> FRAME_LOG2);
+    if (number >= frames.length) {
+      frames = Arrays.copyOf(frames, Integer.highestOneBit(number) * 2);
+    }
+    frames[number] = frame;
+    frameCount++;
     frame.longestRun = CHUNKS;
     list(frame);
     return frame;

@@ -50,8 +50,11 @@ final class SimilarPages {
 
   private @Nullable PooledPage get(int feature) {
     int place = place(feature);
+    if (features[place] != feature) {
+      return null;
+    }
     PooledPage page = pages[place];
-    return page != null && features[place] == feature && !page.isGone() ? page : null;
+    return page != null && !page.isGone() ? page : null;
   }
 
   private void put(int feature, PooledPage page) {

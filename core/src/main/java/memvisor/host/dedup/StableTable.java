@@ -12,15 +12,16 @@ public final class StableTable {
   private static final long FREE = -1;
   private static final long REMOVED = -2;
 
-  private long[] hashes = new long[64];
-  private long[] hpas = filled(64);
+  /** Hash and place by turns, so that looking at one slot reads one line of the cache. */
+  private long[] slots = free(64);
+
   private int size;
   private int occupied;
 
-  private static long[] filled(int length) {
-    long[] array = new long[length];
-    Arrays.fill(array, FREE);
-    return array;
+  private static long[] free(int count) {
+    long[] slots = new long[2 * count];
+    Arrays.fill(slots, FREE);
+    return slots;
   }
 
   /** Number of frames. */
@@ -30,30 +31,30 @@ public final class StableTable {
 
   /** Adds a frame. */
   public void add(long hash, long hpa) {
-    if (occupied * 2 >= hpas.length) {
+    if (occupied * 4 >= slots.length) {
       rebuild();
     }
     int slot = start(hash);
-    while (hpas[slot] >= 0) {
-      slot = slot + 1 & hpas.length - 1;
+    while (hpa(slot) >= 0) {
+      slot = after(slot);
     }
-    occupied += hpas[slot] == FREE ? 1 : 0;
-    hashes[slot] = hash;
-    hpas[slot] = hpa;
+    occupied += hpa(slot) == FREE ? 1 : 0;
+    slots[slot] = hash;
+    slots[slot + 1] = hpa;
     size++;
   }
 
   /** Removes a frame, which must be there. */
   public void remove(long hash, long hpa) {
     int slot = start(hash);
-    while (hpas[slot] != hpa) {
-      if (hpas[slot] == FREE) {
+    while (hpa(slot) != hpa) {
+      if (hpa(slot) == FREE) {
         throw new IllegalStateException(
             "the frame is not in the table of shared contents: hpa=0x%x".formatted(hpa));
       }
-      slot = slot + 1 & hpas.length - 1;
+      slot = after(slot);
     }
-    hpas[slot] = REMOVED;
+    slots[slot + 1] = REMOVED;
     size--;
   }
 
@@ -64,40 +65,41 @@ public final class StableTable {
 
   /** The next frame with the same hash; -1: none. */
   public int next(long hash, int position) {
-    return seek(hash, position + 1 & hpas.length - 1);
+    return seek(hash, after(position));
   }
 
   /** The frame at a position. */
   public long hpa(int position) {
-    return hpas[position];
+    return slots[position + 1];
   }
 
   private int seek(long hash, int from) {
     int slot = from;
-    while (hpas[slot] != FREE) {
-      if (hpas[slot] >= 0 && hashes[slot] == hash) {
+    while (hpa(slot) != FREE) {
+      if (slots[slot] == hash && hpa(slot) >= 0) {
         return slot;
       }
-      slot = slot + 1 & hpas.length - 1;
+      slot = after(slot);
     }
     return -1;
   }
 
   private int start(long hash) {
-    return (int) (hash * 0x9E37_79B9_7F4A_7C15L >>> 32) & hpas.length - 1;
+    return (int) (hash * 0x9E37_79B9_7F4A_7C15L >>> 32) & slots.length - 2;
+  }
+
+  private int after(int slot) {
+    return slot + 2 & slots.length - 1;
   }
 
   private void rebuild() {
-    long[] oldHashes = hashes;
-    long[] oldHpas = hpas;
-    int length = Math.max(64, Integer.highestOneBit(size + 1) * 8);
-    hashes = new long[length];
-    hpas = filled(length);
+    long[] old = slots;
+    slots = free(Math.max(64, Integer.highestOneBit(size + 1) * 8));
     size = 0;
     occupied = 0;
-    for (int i = 0; i < oldHpas.length; i++) {
-      if (oldHpas[i] >= 0) {
-        add(oldHashes[i], oldHpas[i]);
+    for (int slot = 0; slot < old.length; slot += 2) {
+      if (old[slot + 1] >= 0) {
+        add(old[slot], old[slot + 1]);
       }
     }
   }

@@ -76,7 +76,7 @@ final class PageCompressor implements PageTaker {
     long hpa = Backing.hpa(entry);
     long handle =
         intake.take(
-            pool.domain(pages.vm().trustDomain()),
+            pages.poolDomain(),
             hpa,
             CandidateTable.candidate(pages.vm().vmId(), gfn));
     if (handle == PoolIntake.INCOMPRESSIBLE) {

@@ -22,6 +22,7 @@ import memvisor.host.swap.SwapFile;
 import memvisor.memory.Backing;
 import memvisor.memory.Hva;
 import memvisor.memory.MachineMemory;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The pages of one VM that are not plainly resident: how they come back when they are accessed, and
@@ -80,6 +81,9 @@ public final class VmReclaim {
   private volatile long refaults;
   private volatile long vmNanos;
 
+  /** The domain of the pool that was asked for last. */
+  private volatile CompressedPool.@Nullable Domain poolDomain;
+
   /** Whole pages that devices read from where reclaim had put them. The VM's lock. */
   private long pagedTwice;
 
@@ -136,6 +140,17 @@ public final class VmReclaim {
 
   VmPages vm() {
     return vm;
+  }
+
+  /** Those with whom the VM shares what is compressed. */
+  CompressedPool.Domain poolDomain() {
+    String name = vm.trustDomain();
+    CompressedPool.Domain known = poolDomain;
+    if (known == null || !known.name().equals(name)) {
+      known = reclaim.pool().domain(name);
+      poolDomain = known;
+    }
+    return known;
   }
 
   MachineFrames host() {
@@ -383,7 +398,7 @@ public final class VmReclaim {
       case RESIDENT -> host.free(Backing.hpa(entry), vm.vmId(), reason);
       case ZERO, SHARED -> reclaim.shared().leave(vm.trustDomain(), Backing.hpa(entry), reason);
       case COMPRESSED ->
-          reclaim.pool().free(reclaim.pool().domain(vm.trustDomain()), PageEntry.handle(entry));
+          reclaim.pool().free(poolDomain(), PageEntry.handle(entry));
       case SWAPPED -> swapFile().free(PageEntry.slot(entry));
     }
   }
@@ -536,7 +551,7 @@ public final class VmReclaim {
    * to be patches to: not often, and only where enough was added for the work to pay.
    */
   private void retryIncompressible(long nowNanos) {
-    long wholes = reclaim.pool().domain(vm.trustDomain()).wholesEver();
+    long wholes = poolDomain().wholesEver();
     if (nowNanos - retriedNanos >= RETRY_NANOS
         && (wholes - wholesAtRetry) * RETRY_PART > ages.incompressiblePages()) {
       ages.forgetIncompressible();

@@ -11,13 +11,11 @@ import java.util.Arrays;
 import java.util.Optional;
 import memvisor.host.HostMemory;
 import memvisor.host.VmMemory;
-import memvisor.host.compress.PageCodec;
 import memvisor.host.dedup.DedupOptions;
 import memvisor.host.page.PageState;
 import memvisor.host.page.Placement;
 import memvisor.host.reclaim.ReclaimOptions;
 import memvisor.host.swap.SwapFile;
-import memvisor.memory.Backing;
 import memvisor.memory.GuestMemoryMap;
 import memvisor.memory.Hva;
 import memvisor.memory.MemoryRegion;
@@ -68,6 +66,7 @@ public final class HostMemoryRates {
     double scan = scanRate(bytes);
     double[] merge = mergeMicroseconds(bytes);
     double[] compress = compressRates(bytes);
+    double[] patch = patchRates(bytes);
     double[] swap = swapRates(bytes);
     double[] large = largePages(bytes);
     double[] latency = mergeLatencySeconds(bytes);
@@ -78,6 +77,8 @@ public final class HostMemoryRates {
     row(mebibytes, "scan", scan, "copy out of cache", copy);
     row(mebibytes, "compress", compress[1], "codec alone", compress[0]);
     row(mebibytes, "decompress", compress[3], "codec alone", compress[2]);
+    row(mebibytes, "compress, as a patch", patch[1], "codec alone, by itself", patch[0]);
+    row(mebibytes, "restore a patch", patch[3], "codec alone, by itself", patch[2]);
     row(mebibytes, "swap out", swap[1], "file alone, 128K writes", swap[0]);
     row(mebibytes, "swap in", swap[3], "file alone, 32K reads", swap[2]);
     row(mebibytes, "collapse 2 MiB blocks", large[1], "copy out of cache", copy);
@@ -247,36 +248,19 @@ public final class HostMemoryRates {
 
   /** GB/s: the codec compressing, the whole path; the codec decompressing, the whole path. */
   private static double[] compressRates(long bytes) {
+    int pages = (int) (bytes / PAGE);
     try (HostMemory host = host(bytes, Optional.empty());
         VmMemory vm = guest(host, bytes, PageContents.RECORDS);
-        Arena arena = Arena.ofConfined()) {
-      long pages = bytes / PAGE;
-      long target = arena.allocate(bytes, 64).address();
-      long packed = arena.allocate(bytes, 64).address();
-      int[] lengths = new int[(int) pages];
-      int[] checksums = new int[(int) pages];
-      PageCodec codec = new PageCodec();
+        CodecAlone codec = new CodecAlone(vm, pages)) {
       Stopwatch[] watches = new Stopwatch[4];
       Arrays.setAll(watches, i -> new Stopwatch(ROUNDS));
       for (int round = 0; round < ROUNDS; round++) {
         watches[0].start();
-        for (long gfn = 0; gfn < pages; gfn++) {
-          codec.compress(hva(vm, gfn));
-        }
+        codec.compress();
         watches[0].stop();
-        long total = 0;
-        for (int gfn = 0; gfn < pages; gfn++) {
-          lengths[gfn] = codec.compress(hva(vm, gfn));
-          checksums[gfn] = Hva.crc32c(hva(vm, gfn), PAGE);
-          Hva.copy(codec.bufferHva(), packed + total, lengths[gfn]);
-          total += lengths[gfn];
-        }
-        long at = packed;
+        codec.pack();
         watches[2].start();
-        for (int gfn = 0; gfn < pages; gfn++) {
-          codec.decompress(at, lengths[gfn], checksums[gfn], target + (long) gfn * PAGE);
-          at += lengths[gfn];
-        }
+        codec.decompress();
         watches[2].stop();
         watches[1].start();
         long compressed = vm.compressPages(pages);
@@ -290,9 +274,14 @@ public final class HostMemoryRates {
         }
         watches[3].stop();
       }
-      return java.util.Arrays.stream(watches)
-          .mapToDouble(w -> w.gigabytesPerSecond(bytes))
-          .toArray();
+      return rates(watches, bytes);
+    }
+  }
+
+  /** As {@link #compressRates}, of pages that are like those of a guest that is in the pool. */
+  private static double[] patchRates(long bytes) {
+    try (HostMemory host = host(2 * bytes, Optional.empty())) {
+      return PatchRates.of(host, (int) (bytes / PAGE), ROUNDS);
     }
   }
 
@@ -324,10 +313,6 @@ public final class HostMemoryRates {
 
   private static double[] rates(Stopwatch[] watches, long bytes) {
     return Arrays.stream(watches).mapToDouble(w -> w.gigabytesPerSecond(bytes)).toArray();
-  }
-
-  private static long hva(VmMemory vm, long gfn) {
-    return vm.machine().hva(Backing.hpa(vm.peek(gfn)));
   }
 
   /** GB/s: writing a file, swapping out; reading a file, swapping in. */

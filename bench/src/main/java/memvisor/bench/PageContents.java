@@ -31,17 +31,36 @@ enum PageContents {
   RECORDS {
     @Override
     void fill(ByteBuffer page, long number) {
-      SplittableRandom random = new SplittableRandom(number);
-      while (page.hasRemaining()) {
-        page.putLong(0xFFFF_8880_0000_0000L | random.nextInt(1 << 28) & -64);
-        page.putLong(0xFFFF_8880_0000_0000L | random.nextInt(1 << 28) & -64);
-        page.putInt(random.nextInt(16)).putInt(random.nextInt(1 << 20));
-        page.putLong(0);
-        page.putLong(0x6D65_6D76_6973_6F72L).putLong(random.nextInt(1000));
-        page.putLong(random.nextLong()).putLong(0);
-      }
+      records(page, number, 0);
+    }
+  },
+  /**
+   * The same in several guests, each of which has what the pointers lead to somewhere else: page n
+   * of guest g is number g * {@link #ONE_GUEST_ON} + n.
+   */
+  MOVED_RECORDS {
+    @Override
+    void fill(ByteBuffer page, long number) {
+      records(page, number % ONE_GUEST_ON, number / ONE_GUEST_ON * KERNEL_ALIGNMENT);
     }
   };
+
+  static final long ONE_GUEST_ON = 1L << 40;
+
+  /** By multiples of this Linux chooses where its kernel lies. */
+  private static final long KERNEL_ALIGNMENT = 2L << 20;
+
+  private static void records(ByteBuffer page, long number, long moved) {
+    SplittableRandom random = new SplittableRandom(number);
+    while (page.hasRemaining()) {
+      page.putLong((0xFFFF_8880_0000_0000L | random.nextInt(1 << 28) & -64) + moved);
+      page.putLong((0xFFFF_8880_0000_0000L | random.nextInt(1 << 28) & -64) + moved);
+      page.putInt(random.nextInt(16)).putInt(random.nextInt(1 << 20));
+      page.putLong(0);
+      page.putLong(0x6D65_6D76_6973_6F72L).putLong(random.nextInt(1000));
+      page.putLong(random.nextLong()).putLong(0);
+    }
+  }
 
   abstract void fill(ByteBuffer page, long number);
 

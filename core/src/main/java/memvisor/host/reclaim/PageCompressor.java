@@ -75,10 +75,7 @@ final class PageCompressor implements PageTaker {
     CompressedPool pool = pages.shared().pool();
     long hpa = Backing.hpa(entry);
     long handle =
-        intake.take(
-            pages.poolDomain(),
-            hpa,
-            CandidateTable.candidate(pages.vm().vmId(), gfn));
+        intake.take(pages.poolDomain(), hpa, CandidateTable.candidate(pages.vm().vmId(), gfn));
     if (handle == PoolIntake.INCOMPRESSIBLE) {
       incompressible.found(region, gfn);
       return 0;

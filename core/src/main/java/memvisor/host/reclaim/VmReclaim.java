@@ -397,8 +397,7 @@ public final class VmReclaim {
       case UNTOUCHED, BALLOONED, SAME_FILLED -> {}
       case RESIDENT -> host.free(Backing.hpa(entry), vm.vmId(), reason);
       case ZERO, SHARED -> reclaim.shared().leave(vm.trustDomain(), Backing.hpa(entry), reason);
-      case COMPRESSED ->
-          reclaim.pool().free(poolDomain(), PageEntry.handle(entry));
+      case COMPRESSED -> reclaim.pool().free(poolDomain(), PageEntry.handle(entry));
       case SWAPPED -> swapFile().free(PageEntry.slot(entry));
     }
   }

@@ -15,6 +15,7 @@ import java.util.HexFormat;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.stream.IntStream;
 import memvisor.cpu.x86.CompiledCode;
 import memvisor.cpu.x86.HotCode;
 
@@ -43,10 +44,11 @@ public final class CodeListing {
     if (translation.isPresent()) {
       CompiledCode made = translation.get();
       text.append(
-          "translated: %d %s of one page, a class of %,d bytes, entered %,d times%s%n"
+          "translated: %d %s of %s, a class of %,d bytes, entered %,d times%s%n"
               .formatted(
                   code.blocks(),
                   code.blocks() == 1 ? "block" : "blocks",
+                  pages(code),
                   made.sizeBytes(),
                   made.runs(),
                   made.isAdopted() ? "; its class was there already" : ""));
@@ -56,6 +58,12 @@ public final class CodeListing {
               ? "not executed yet%n".formatted()
               : "executed %,d times, by interpretation%n".formatted(code.interpretations()));
     }
+  }
+
+  private static String pages(HotCode code) {
+    long pages =
+        IntStream.range(0, code.blocks()).map(b -> code.page(code.start(b))).distinct().count();
+    return pages == 1 ? "one page" : pages + " pages";
   }
 
   private static void appendGuest(StringBuilder text, HotCode code, long rip) {

@@ -199,6 +199,11 @@ final class Emitter {
     b.invokevirtual(COMPILED, "opaque", MethodTypeDesc.of(INT, VCPU, LONG, INT, INT));
   }
 
+  /** The code, CPU, RIP, member and whether it is CPL 3 are on the stack; pushes whether so. */
+  void reaches() {
+    b.invokevirtual(COMPILED, "reaches", MethodTypeDesc.of(BOOLEAN, VCPU, LONG, INT, BOOLEAN));
+  }
+
   void leave() {
     b.invokevirtual(COMPILED, "leave", MethodTypeDesc.of(INT, VCPU, LONG, INT, INT));
   }

@@ -10,8 +10,8 @@ import org.jspecify.annotations.Nullable;
 
 /** Translates the hot blocks of one vCPU to JVM bytecode, within bounds. */
 public final class JitTranslator implements Translator {
-  /** HotSpot refuses methods of 8,000 bytes; class files above this may contain one. */
-  private static final int MAX_CLASS_BYTES = 24_000;
+  /** HotSpot never compiles methods of more than 8,000 bytes, so that they stay slow for ever. */
+  private static final int MAX_METHOD_BYTES = 8_000;
 
   /** Translations dropped by the guest's own writes are let go of this often. */
   private static final int SWEEP_INTERVAL = 256;
@@ -60,10 +60,12 @@ public final class JitTranslator implements Translator {
 
   private @Nullable CompiledCode install(HotCode code, boolean isHot) {
     if (options.mode() == JitMode.REGIONS) {
-      code.grow(options.maxRegionBlocks(), options.maxRegionInstructions());
+      // C1 compiles the first kind of translation: what callees add to all their callers costs more
+      // there than it saves
+      code.grow(options.maxRegionBlocks(), options.maxRegionInstructions(), isHot);
     }
     UnitEmitter.Unit unit = UnitEmitter.emit(code, isHot);
-    while (unit.classFile().length > MAX_CLASS_BYTES) {
+    while (unit.methodBytes() > MAX_METHOD_BYTES) {
       if (code.blocks() == 1) {
         return null;
       }

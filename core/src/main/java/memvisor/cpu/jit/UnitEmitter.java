@@ -1,8 +1,10 @@
 package memvisor.cpu.jit;
 
+import java.lang.classfile.Attributes;
 import java.lang.classfile.ClassFile;
 import java.lang.classfile.CodeBuilder;
 import java.lang.classfile.Label;
+import java.lang.classfile.attribute.CodeAttribute;
 import java.lang.constant.ClassDesc;
 import java.lang.constant.ConstantDescs;
 import java.lang.constant.MethodTypeDesc;
@@ -59,7 +61,16 @@ final class UnitEmitter {
   }
 
   /** A class file and the number of its exits to fixed places in the page. */
-  record Unit(byte[] classFile, int links) {}
+  record Unit(byte[] classFile, int links) {
+    /** Size of the bytecode of its longest method. */
+    int methodBytes() {
+      return ClassFile.of().parse(classFile).methods().stream()
+          .flatMap(method -> method.findAttribute(Attributes.code()).stream())
+          .mapToInt(CodeAttribute::codeLength)
+          .max()
+          .orElse(0);
+    }
+  }
 
   /**
    * Generates a class.
@@ -139,7 +150,8 @@ final class UnitEmitter {
             case Lowered.Call o -> o.target();
             default -> code.after(block, last);
           };
-      if (code.start(block) + target == 0 || code.start(block) + code.after(block, last) == 0) {
+      // a block that follows may also be what a call returns to
+      if (code.start(block) + target == 0 || code.end(block) == 0) {
         states[0] = carried;
       }
     }
@@ -202,7 +214,9 @@ final class UnitEmitter {
       }
       case Lowered.Return o -> {
         operations.popReturnAddress(o.releasedBytes(), block, last, flags);
-        indirect(block, exit);
+        retire(block);
+        goBack(block, flags);
+        e.b.iconst_m1().istore(frame.exit).goto_(exit);
       }
       default -> {
         flags = operations.emit(block, last, flags);
@@ -225,6 +239,55 @@ final class UnitEmitter {
     e.b.iconst_m1().istore(frame.exit).goto_(exit);
   }
 
+  /** Goes on after one of the unit's own calls, if that is where a return leads. */
+  private void goBack(int block, FlagState flags) {
+    for (int caller = 0; caller < code.blocks(); caller++) {
+      boolean calls = code.lowered(caller, code.instructions(caller) - 1) instanceof Lowered.Call;
+      int next = calls ? code.blockAt(code.end(caller)) : -1;
+      if (next >= 0) {
+        Label elsewhere = e.newLabel();
+        e.b.lload(frame.target);
+        pushRip(code.start(next));
+        e.b.lcmp().ifne(elsewhere);
+        enter(block, next, flags, elsewhere);
+        e.b.labelBinding(elsewhere);
+      }
+    }
+  }
+
+  private void pushRip(long position) {
+    e.b.lload(frame.base);
+    if (position != 0) {
+      e.constant(position);
+      e.b.ladd();
+    }
+  }
+
+  /**
+   * Goes to another block, or to {@code out} if that does not fit into the budget or its page is
+   * not mapped to it.
+   */
+  private void enter(int block, int next, FlagState flags, Label out) {
+    e.b.iload(frame.retired);
+    e.constant(code.instructions(next));
+    e.b.iadd();
+    e.pushIntField("translatedLimit");
+    e.b.if_icmpgt(out);
+    int page = code.page(code.start(next));
+    if (page != 0 && page != code.page(code.start(block))) {
+      e.b.aload(0).aload(Emitter.CPU);
+      pushRip(code.start(next));
+      e.constant(next);
+      e.constant(code.isUser() ? 1 : 0);
+      e.reaches();
+      e.b.ifeq(out);
+    }
+    if (!FlagLiveness.deadAtEntry(code, next)) {
+      flags.carry(e, carried);
+    }
+    e.b.goto_(blockLabels[next]);
+  }
+
   /** Goes on at {@code target}, relative to the block's start: in this unit, or out of it. */
   private void edge(int block, long target, FlagState flags, Label exit) {
     long position = code.start(block) + target;
@@ -232,21 +295,10 @@ final class UnitEmitter {
     retire(block);
     if (next >= 0) {
       Label out = e.newLabel();
-      e.b.iload(frame.retired);
-      e.constant(code.instructions(next));
-      e.b.iadd();
-      e.pushIntField("translatedLimit");
-      e.b.if_icmpgt(out);
-      if (!FlagLiveness.deadAtEntry(code, next)) {
-        flags.carry(e, carried);
-      }
-      e.b.goto_(blockLabels[next]).labelBinding(out);
+      enter(block, next, flags, out);
+      e.b.labelBinding(out);
     }
-    e.b.lload(frame.base);
-    if (position != 0) {
-      e.constant(position);
-      e.b.ladd();
-    }
+    pushRip(position);
     e.b.lstore(frame.target);
     e.constant(code.isInPage(position) ? links.number(position) : -1);
     e.b.istore(frame.exit).goto_(exit);

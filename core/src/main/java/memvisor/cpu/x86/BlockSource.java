@@ -121,21 +121,67 @@ final class BlockSource {
     return adopt(block, block.decoded.hot());
   }
 
-  /** Binds a class if the other blocks of it are in the page as well. */
+  /** Binds a class if the other blocks of its page are there as well. */
   private @Nullable CompiledCode adopt(Block entry, @Nullable TranslatedClass translated) {
     if (translated == null) {
       return null;
     }
-    List<Block> members = new ArrayList<>(translated.members());
+    List<@Nullable Block> members = new ArrayList<>(translated.members());
     members.add(entry);
     for (int m = 1; m < translated.members(); m++) {
-      Block member = memberAt(entry.hpa + translated.start(m), entry.mode);
-      if (member == null || !member.decoded.isSameAs(translated.member(m))) {
-        return null;
+      Block member = null;
+      if (translated.page(m) == 0) {
+        member = memberAt(entry.hpa + translated.start(m), entry.mode);
+        if (member == null || !member.decoded.isSameAs(translated.member(m))) {
+          return null;
+        }
       }
       members.add(member);
     }
     return bind(translated, members);
+  }
+
+  /**
+   * Whether a member of another page is in {@code frame}, where that page is mapped now. The first
+   * frame that holds the code of the page is the one that counts from then on.
+   */
+  boolean isIn(CompiledCode code, int member, long frame) {
+    if (code.isBound(member)) {
+      return code.isBoundTo(member, frame);
+    }
+    if (!code.mayBind()) {
+      return false;
+    }
+    List<@Nullable Block> found = membersIn(code.translated(), member, frame, code.entry().mode);
+    if (found.isEmpty()) {
+      code.bindingFailed();
+      return false;
+    }
+    for (int m = 0; m < found.size(); m++) {
+      Block block = found.get(m);
+      if (block != null) {
+        code.bind(m, block, frame);
+      }
+    }
+    return true;
+  }
+
+  /** The members in the page of one of them, if all are in {@code frame}; else nothing. */
+  private List<@Nullable Block> membersIn(
+      TranslatedClass translated, int member, long frame, int mode) {
+    List<@Nullable Block> found = new ArrayList<>(translated.members());
+    for (int m = 0; m < translated.members(); m++) {
+      Block block = null;
+      if (translated.page(m) == translated.page(member)) {
+        DecodedCode wanted = translated.member(m);
+        block = memberAt(frame + wanted.pageOffset, mode);
+        if (block == null || !block.decoded.isSameAs(wanted)) {
+          return List.of();
+        }
+      }
+      found.add(block);
+    }
+    return found;
   }
 
   private @Nullable Block memberAt(long hpa, int mode) {
@@ -143,7 +189,7 @@ final class BlockSource {
     return known == null ? blockAt(hpa, mode) : known;
   }
 
-  private CompiledCode bind(TranslatedClass translated, List<Block> members) {
+  private CompiledCode bind(TranslatedClass translated, List<@Nullable Block> members) {
     CompiledCode code = CompiledCode.bind(translated, members);
     code.adopted();
     keep(code);

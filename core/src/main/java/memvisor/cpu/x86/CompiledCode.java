@@ -1,14 +1,15 @@
 package memvisor.cpu.x86;
 
+import java.util.Arrays;
 import java.util.List;
 import memvisor.memory.Hva;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The translation of one block, or of several blocks of one page, for one processor. Generated
- * classes extend this and override {@link #run}; what they need off their hot path is here. An
- * instance holds what one processor knows: its blocks, where they lead, whether they were dropped.
- * The class and its {@link TranslatedClass} serve every processor that has the same code.
+ * The translation of one block, or of several, for one processor. Generated classes extend this and
+ * override {@link #run}; what they need off their hot path is here. An instance holds what one
+ * processor knows: its blocks, where they lead, whether they were dropped. The class and its {@link
+ * TranslatedClass} serve every processor that has the same code.
  *
  * <p>A translation is executed only where at least the entry block fits into the budget. It tests
  * {@link Vcpu#translatedLimit} before every further block, so that a run ends at the same block
@@ -39,8 +40,22 @@ public abstract class CompiledCode {
   /** One in so many runs is special. */
   private static final int SPECIAL_MASK = 31;
 
+  /** No frame's HPA. */
+  private static final long UNBOUND = Long.MIN_VALUE;
+
+  /** Bounds what comparing the code of other pages costs. */
+  private static final int MAX_FAILURES = 8;
+
   private TranslatedClass translated = TranslatedClass.NOTHING;
-  private Block[] blocks = {};
+
+  /** Null where the block's page is not bound yet. */
+  private @Nullable Block[] blocks = {};
+
+  /** Of each block: its frame, as an HPA, once its page is bound. */
+  private long[] frames = {};
+
+  /** How often other code than the translated was found in one of its pages. */
+  private int failures;
 
   /** Successors in the page, by exit number. */
   private @Nullable Block[] links = {};
@@ -74,12 +89,14 @@ public abstract class CompiledCode {
       };
 
   /** Has a class executed instead of the blocks of a processor, which hold the code it is for. */
-  static CompiledCode bind(TranslatedClass translated, List<Block> members) {
+  static CompiledCode bind(TranslatedClass translated, List<@Nullable Block> members) {
     CompiledCode code = translated.instantiate();
     code.translated = translated;
-    code.blocks = members.toArray(Block[]::new);
+    code.blocks = members.toArray(new @Nullable Block[0]);
+    code.frames = new long[members.size()];
+    Arrays.fill(code.frames, UNBOUND);
     code.links = new @Nullable Block[translated.exits];
-    Block entry = members.getFirst();
+    Block entry = code.entry();
     code.entryLength = entry.ops.length;
     code.offered = translated.hot;
     code.hot = translated.hot;
@@ -87,11 +104,49 @@ public abstract class CompiledCode {
     if (narrower != null) {
       narrower.drop();
     }
-    for (Block member : members) {
-      member.contain(code);
+    for (Block member : code.blocks) {
+      if (member != null) {
+        member.contain(code);
+      }
     }
     entry.code = code;
     return code;
+  }
+
+  /**
+   * Whether a member in another page may be entered at {@code rip}: the page is mapped, as far as
+   * fetches know, to the frame that holds the code.
+   */
+  final boolean reaches(Vcpu c, long rip, int member, boolean user) {
+    return c.jumps.page(rip, user) == (frames[member] | rip & 0xFFF)
+        || c.interpreter.reach(this, rip, member);
+  }
+
+  /** Whether the page of a member is bound to a frame. */
+  final boolean isBound(int member) {
+    return frames[member] != UNBOUND;
+  }
+
+  /** Whether a member's page is bound to {@code frame}. */
+  final boolean isBoundTo(int member, long frame) {
+    return frames[member] == frame;
+  }
+
+  /** Whether it is worth comparing the code in a frame with a member that is not bound. */
+  final boolean mayBind() {
+    return failures < MAX_FAILURES && !dropped;
+  }
+
+  /** A page was mapped to other code. */
+  final void bindingFailed() {
+    failures++;
+  }
+
+  /** The member's page is in {@code frame}, where {@code block} holds its code. */
+  final void bind(int member, Block block, long frame) {
+    blocks[member] = block;
+    frames[member] = frame;
+    block.contain(this);
   }
 
   /**
@@ -105,7 +160,9 @@ public abstract class CompiledCode {
     if (!dropped) {
       dropped = true;
       for (Block block : blocks) {
-        block.forget(this);
+        if (block != null) {
+          block.forget(this);
+        }
       }
     }
   }
@@ -144,12 +201,18 @@ public abstract class CompiledCode {
     return translated;
   }
 
-  final int members() {
-    return blocks.length;
+  final Block entry() {
+    Block entry = blocks[0];
+    if (entry == null) {
+      throw new IllegalStateException("no entry: " + translated.members() + " members");
+    }
+    return entry;
   }
 
-  final Block member(int number) {
-    return blocks[number];
+  /** Whether the code of an operation that is being executed was overwritten. */
+  private boolean isOverwritten(int number) {
+    Block block = blocks[translated.memberOf[number]];
+    return block == null || block.dropped;
   }
 
   /** Counts a run; true now and then, for {@link #takeHotTurn}. */
@@ -189,9 +252,7 @@ public abstract class CompiledCode {
     c.position = retired + translated.indexOf[number];
     int result = op.execute(c);
     endSoonIfAsked(c);
-    return result == MicroOp.NEXT && blocks[translated.memberOf[number]].dropped
-        ? MicroOp.STALE
-        : result;
+    return result == MicroOp.NEXT && isOverwritten(number) ? MicroOp.STALE : result;
   }
 
   // Loads and stores are methods too large for C1 to inline, which leaves its code small and calls
@@ -312,9 +373,7 @@ public abstract class CompiledCode {
 
   private int afterStore(Vcpu c, int number) {
     endSoonIfAsked(c);
-    return c.fault != 0
-        ? MicroOp.FAULT
-        : blocks[translated.memberOf[number]].dropped ? MicroOp.STALE : 0;
+    return c.fault != 0 ? MicroOp.FAULT : isOverwritten(number) ? MicroOp.STALE : 0;
   }
 
   private void endSoonIfAsked(Vcpu c) {

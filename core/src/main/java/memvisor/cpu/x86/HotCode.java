@@ -7,14 +7,31 @@ import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What a translator translates: a block that is executed often and, if it wants, the blocks of the
- * same page that follow it. Block 0 is the entry; positions in bytes are relative to its start.
+ * What a translator translates: a block that is executed often and, if it wants, the blocks that
+ * follow it, in its page and where jumps and calls to other pages lead. Block 0 is the entry;
+ * positions are linear addresses relative to its start, in bytes.
  */
 public final class HotCode {
   /** A member of the package, so that generated classes see what it sees. */
   public static final String PACKAGE = HotCode.class.getPackageName();
 
-  private final List<Block> blocks = new ArrayList<>();
+  /** So far from the entry nothing is added, so that positions stay ints. */
+  private static final long MAX_DISTANCE = 1L << 30;
+
+  /** What is known of the code around the entry. */
+  interface Surroundings {
+    /** No code but what the blocks themselves know. */
+    Surroundings UNKNOWN = position -> null;
+
+    /** The block that starts so many bytes from the entry, if it is known to be there now. */
+    @Nullable Block at(int position);
+  }
+
+  /** Code, where it starts and, unless it is in a page that is not bound, whose it is. */
+  private record Member(DecodedCode decoded, int start, @Nullable Block block) {}
+
+  private final List<Member> members = new ArrayList<>();
+  private final Surroundings surroundings;
 
   /** Forms of the blocks asked for so far; translators ask often. */
   private final List<Lowered[]> lowered = new ArrayList<>();
@@ -23,51 +40,124 @@ public final class HotCode {
   private final @Nullable CompiledCode translation;
 
   HotCode(Block entry) {
-    this(entry, null);
+    this(entry, Surroundings.UNKNOWN);
   }
 
-  private HotCode(Block entry, @Nullable CompiledCode translation) {
+  HotCode(Block entry, Surroundings surroundings) {
+    this(entry, surroundings, null);
+  }
+
+  private HotCode(Block entry, Surroundings surroundings, @Nullable CompiledCode translation) {
     this.entry = entry;
+    this.surroundings = surroundings;
     this.translation = translation;
-    blocks.add(entry);
+    members.add(new Member(entry.decoded, 0, entry));
   }
 
   /** The blocks that {@code translation} was made of. */
   HotCode(CompiledCode translation) {
-    this(translation.member(0), translation);
-    for (int b = 1; b < translation.members(); b++) {
-      blocks.add(translation.member(b));
+    this(translation.entry(), Surroundings.UNKNOWN, translation);
+    TranslatedClass translated = translation.translated();
+    for (int m = 1; m < translated.members(); m++) {
+      members.add(new Member(translated.member(m), translated.start(m), null));
     }
   }
 
-  /** Adds successors of the entry, and theirs, while there are not more than the limits say. */
-  public void grow(int maxBlocks, int maxInstructions) {
+  /**
+   * Adds successors of the entry, and theirs, while there are not more than the limits say.
+   *
+   * @param far whether also where jumps and calls to other pages lead, and what calls return to
+   */
+  public void grow(int maxBlocks, int maxInstructions, boolean far) {
     int instructions = entry.ops.length;
-    for (int b = 0; b < blocks.size(); b++) {
-      for (Block next : blocks.get(b).successors()) {
-        boolean fits =
-            blocks.size() < maxBlocks && instructions + next.ops.length <= maxInstructions;
+    for (int m = 0; m < members.size(); m++) {
+      for (Member next : followers(m, far)) {
+        int length = next.decoded.ops.length;
+        boolean fits = members.size() < maxBlocks && instructions + length <= maxInstructions;
         if (fits && isWorthwhile(next)) {
-          blocks.add(next);
-          instructions += next.ops.length;
+          members.add(next);
+          instructions += length;
         }
       }
     }
   }
 
+  /** Where control goes after a member, as far as that is known. */
+  private List<Member> followers(int number, boolean far) {
+    Member member = members.get(number);
+    List<Member> found = new ArrayList<>(4);
+    Block block = member.block;
+    if (block == null) {
+      return found;
+    }
+    for (Block next : block.successors()) {
+      found.add(new Member(next.decoded, member.start + (int) (next.hpa - block.hpa), next));
+    }
+    int last = member.decoded.ops.length - 1;
+    int end = member.start + member.decoded.length;
+    if (!far) {
+      return found;
+    }
+    switch (lowered(number, last)) {
+      case Lowered.Jump o -> addFar(found, member, o.target());
+      case Lowered.JumpIf o -> {
+        addFar(found, member, o.target());
+        addFar(found, member, member.decoded.length);
+      }
+      case Lowered.Call o -> {
+        addFar(found, member, o.target());
+        addAt(found, end);
+      }
+      default -> {
+        // it ends in its page, or where only execution knows
+      }
+    }
+    return found;
+  }
+
+  /** Adds what is {@code target} bytes from a member's start, if that is another page. */
+  private void addFar(List<Member> found, Member member, long target) {
+    long position = member.start + target;
+    if (page(position) != page(member.start) && Math.abs(position) < MAX_DISTANCE) {
+      addAt(found, (int) position);
+    }
+  }
+
+  private void addAt(List<Member> found, int position) {
+    Block block = surroundings.at(position);
+    if (block != null) {
+      found.add(new Member(block.decoded, position, block));
+    }
+  }
+
   /** Forgets the blocks from {@code count} on. */
   public void truncate(int count) {
-    blocks.subList(count, blocks.size()).clear();
+    members.subList(count, members.size()).clear();
     lowered.subList(Math.min(count, lowered.size()), lowered.size()).clear();
   }
 
-  private boolean isWorthwhile(Block next) {
-    return !next.dropped
-        && !next.crossesPage()
-        && next.mode == entry.mode
-        && next.hpa >>> 12 == entry.hpa >>> 12
-        && next.heat >= entry.heat >>> 4
-        && !blocks.contains(next);
+  private boolean isWorthwhile(Member next) {
+    Block block = next.block;
+    return block != null
+        && !block.dropped
+        && !block.crossesPage()
+        && block.mode == entry.mode
+        && block.heat >= entry.heat >>> 4
+        && blockAt(next.start) < 0
+        && isWhereItsPageIs(next.start, block);
+  }
+
+  /** Whether the members so far are in the same frame, where they are in the same page. */
+  private boolean isWhereItsPageIs(int start, Block block) {
+    for (Member member : members) {
+      Block known = member.block;
+      if (known != null
+          && page(member.start) == page(start)
+          && known.hpa >>> 12 != block.hpa >>> 12) {
+        return false;
+      }
+    }
+    return true;
   }
 
   /** Whether the code is 64-bit code that lies in one page; nothing else is translated. */
@@ -96,33 +186,33 @@ public final class HotCode {
 
   /** Number of blocks. */
   public int blocks() {
-    return blocks.size();
+    return members.size();
   }
 
   /** Number of instructions of a block. */
   public int instructions(int block) {
-    return blocks.get(block).ops.length;
+    return members.get(block).decoded.ops.length;
   }
 
   /** Where a block starts. */
   public int start(int block) {
-    return (int) (blocks.get(block).hpa - entry.hpa);
+    return members.get(block).start;
   }
 
   /** Where the byte after a block is. */
   public int end(int block) {
-    return start(block) + blocks.get(block).length;
+    return start(block) + members.get(block).decoded.length;
   }
 
   /** Where the byte after an instruction is, relative to its block's start. */
   public int after(int block, int index) {
-    MicroOp op = blocks.get(block).decoded.ops[index];
+    MicroOp op = members.get(block).decoded.ops[index];
     return op.offset + op.length;
   }
 
   /** The block that starts {@code position} bytes from the entry, or -1. */
   public int blockAt(long position) {
-    for (int b = 0; b < blocks.size(); b++) {
+    for (int b = 0; b < members.size(); b++) {
       if (start(b) == position) {
         return b;
       }
@@ -132,31 +222,41 @@ public final class HotCode {
 
   /** Whether {@code position} is in the entry's page, wherever that is mapped. */
   public boolean isInPage(long position) {
-    return entry.hpa >>> 12 == entry.hpa + position >>> 12;
+    return page(position) == 0;
+  }
+
+  /** The page of a position, counted in linear addresses from the entry's page. */
+  public int page(long position) {
+    return TranslatedClass.page(entry.decoded, position);
+  }
+
+  /** Whether this is code of CPL 3. */
+  public boolean isUser() {
+    return (entry.mode >>> CodeMode.CPL_SHIFT & 3) == 3;
   }
 
   /** What an instruction does. */
   public Lowered lowered(int block, int index) {
     while (lowered.size() <= block) {
-      lowered.add(lower(blocks.get(lowered.size())));
+      lowered.add(lower(members.get(lowered.size()).decoded));
     }
     return lowered.get(block)[index];
   }
 
-  private static Lowered[] lower(Block block) {
-    Lowered[] forms = new Lowered[block.ops.length];
-    Arrays.setAll(forms, i -> Lowering.lower(block.decoded.ops[i]));
+  private static Lowered[] lower(DecodedCode decoded) {
+    Lowered[] forms = new Lowered[decoded.ops.length];
+    Arrays.setAll(forms, i -> Lowering.lower(decoded.ops[i]));
     return forms;
   }
 
   /** The bytes of an instruction. */
   public byte[] bytes(int block, int index) {
-    return blocks.get(block).decoded.bytes(index);
+    return members.get(block).decoded.bytes(index);
   }
 
   /** The class of the operation, for listings. */
   public String name(int block, int index) {
-    return blocks.get(block).decoded.ops[index].getClass().getSimpleName();
+    return members.get(block).decoded.ops[index].getClass().getSimpleName();
   }
 
   /**
@@ -168,11 +268,15 @@ public final class HotCode {
    * @param hot whether it replaces a translation that had run for long
    */
   public CompiledCode install(byte[] classFile, int exits, boolean hot) {
-    int[] starts = new int[blocks.size()];
+    int[] starts = new int[members.size()];
     Arrays.setAll(starts, this::start);
-    List<DecodedCode> members = blocks.stream().map(block -> block.decoded).toList();
-    TranslatedClass translated = TranslatedClass.define(classFile, members, starts, exits, hot);
+    List<DecodedCode> codes = members.stream().map(Member::decoded).toList();
+    TranslatedClass translated = TranslatedClass.define(classFile, codes, starts, exits, hot);
     entry.decoded.publish(translated);
+    List<@Nullable Block> blocks = new ArrayList<>();
+    for (Member member : members) {
+      blocks.add(isInPage(member.start) ? member.block : null);
+    }
     return CompiledCode.bind(translated, blocks);
   }
 }

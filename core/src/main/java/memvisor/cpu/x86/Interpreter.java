@@ -149,12 +149,27 @@ final class Interpreter {
       return;
     }
     forgetDroppedNowAndThen();
-    CompiledCode code = translator.translate(new HotCode(block));
+    CompiledCode code = translator.translate(new HotCode(block, surroundings(c.rip)));
     if (code != null) {
       source.keep(code);
       c.translatedLimit = CompiledCode.PRIMED;
       code.run(c);
     }
+  }
+
+  /** The code around RIP {@code start}, as far as it is known without fetching anything. */
+  private HotCode.Surroundings surroundings(long start) {
+    return position -> {
+      long hpa = jumps.pageOfBlock(start + position, c.cpl == 3);
+      Block block = hpa < 0 ? null : c.code.find(hpa, mode);
+      return block == null || block.crossesPage() ? null : block;
+    };
+  }
+
+  /** Whether a member of {@code code} that lies in another page is at {@code rip} now. */
+  boolean reach(CompiledCode code, long rip, int member) {
+    long hpa = jumps.pageOfBlock(rip, c.cpl == 3);
+    return hpa >= 0 && source.isIn(code, member, hpa & -4096L);
   }
 
   /** Each new translation may have dropped others. */
@@ -166,14 +181,14 @@ final class Interpreter {
 
   /** The same for a block that is translated and ran for long; else what there is. */
   private CompiledCode translateHot(Translator again, CompiledCode code) {
-    Block entry = code.member(0);
+    Block entry = code.entry();
     CompiledCode known = source.adoptHot(entry);
     if (known != null) {
       again.adopted(known);
       return known;
     }
     forgetDroppedNowAndThen();
-    CompiledCode better = again.translateHot(new HotCode(entry));
+    CompiledCode better = again.translateHot(new HotCode(entry, surroundings(c.rip)));
     if (better == null) {
       return code;
     }
@@ -211,7 +226,7 @@ final class Interpreter {
         }
       }
       if (limit - c.instructions < next.entryLength) {
-        return next.member(0);
+        return next.entry();
       }
       code = next;
     }

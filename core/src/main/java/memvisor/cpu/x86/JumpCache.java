@@ -199,6 +199,20 @@ final class JumpCache {
     return pageTags[view][i] == linear >>> 12 ? pageHpas[view][i] & -4096L | linear & 0xFFF : -1;
   }
 
+  /** As {@link #page}, also where no more is known than that a block at {@code rip} is current. */
+  long pageOfBlock(long rip, boolean user) {
+    long hpa = page(rip, user);
+    int i = hpa < 0 ? entry(rip) : -1;
+    if (i >= 0 && isCurrent(keys[i])) {
+      Block block = blocks[i];
+      if (block != null) {
+        hpa = block.hpa;
+        putPage(rip, user, hpa, ((int) keys[i] & TAG) == globalTag);
+      }
+    }
+    return hpa;
+  }
+
   /** Whether the page that {@link #page} answered for is global. */
   boolean isGlobal(long linear, boolean user) {
     return (pageHpas[user ? 1 : 0][(int) (linear >>> 12) & PAGES - 1] & GLOBAL) != 0;

@@ -116,6 +116,16 @@ final class TranslatedClass {
     return starts[number];
   }
 
+  /** The page of a member, counted in linear addresses from the first member's. */
+  int page(int number) {
+    return page(members[0], starts[number]);
+  }
+
+  /** The page so many bytes from the start of {@code entry}, counted from its own. */
+  static int page(DecodedCode entry, long position) {
+    return (int) (entry.pageOffset + position >> 12);
+  }
+
   /** An instance that is bound to nothing yet. */
   CompiledCode instantiate() {
     try {

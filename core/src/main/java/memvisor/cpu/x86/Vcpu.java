@@ -167,8 +167,8 @@ public final class Vcpu implements TranslationListener {
   private final TranslationCache userCache = new TranslationCache();
   private final TranslationCache supervisorCache = new TranslationCache();
   private final TranslationCache supervisorAcCache = new TranslationCache();
-  private final JumpCache jumps = new JumpCache();
-  private final Interpreter interpreter = new Interpreter(this, jumps);
+  final JumpCache jumps = new JumpCache();
+  final Interpreter interpreter = new Interpreter(this, jumps);
   final MemoryPath path = new MemoryPath(this);
   final CodeCache code;
   private CodeLibrary library = new CodeLibrary();

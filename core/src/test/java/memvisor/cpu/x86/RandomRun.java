@@ -14,10 +14,18 @@ final class RandomRun {
 
   final Lines monitor = new Lines();
   final TestCpu t = new TestCpu(monitor);
+  private final long start;
 
   RandomRun(byte[] program, long seed) {
+    this(program, seed, TestCpu.CODE);
+  }
+
+  /** The program lies at {@code start}. */
+  RandomRun(byte[] program, long seed, long start) {
+    this.start = start;
     monitor.cpu = t.c;
-    t.write(TestCpu.CODE, program);
+    t.write(start, program);
+    t.c.rip = start;
     t.map(TestCpu.DATA + 4096, 0, 0);
     t.map(TestCpu.DATA + 8192, 0, 0);
     SplittableRandom random = new SplittableRandom(seed);
@@ -44,7 +52,7 @@ final class RandomRun {
 
   /** Starts the program again, with memory and registers as it left them. */
   void restart() {
-    t.c.rip = TestCpu.CODE;
+    t.c.rip = start;
     t.c.halted = false;
     t.c.gpr[Vcpu.RSP] = TestCpu.STACK;
     t.c.gpr[Vcpu.RBX] = TestCpu.DATA;

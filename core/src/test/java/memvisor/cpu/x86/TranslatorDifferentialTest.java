@@ -39,8 +39,10 @@ class TranslatorDifferentialTest {
   private static long compare(JitMode mode, long seed) {
     SplittableRandom random = new SplittableRandom(seed);
     byte[] program = new RandomProgram(random).make(2 + random.nextInt(40));
-    RandomRun interpreted = new RandomRun(program, seed);
-    RandomRun translated = new RandomRun(program, seed);
+    // every other one in two pages
+    long start = TestCpu.CODE + (random.nextBoolean() ? 0 : 4096 - random.nextInt(program.length));
+    RandomRun interpreted = new RandomRun(program, seed, start);
+    RandomRun translated = new RandomRun(program, seed, start);
     JitOptions options = JitOptions.of(mode).withThreshold(THRESHOLD).withHotThreshold(500);
     translated.t.c.setTranslator(new JitTranslator(options));
     int longest = 1 + random.nextInt(200);

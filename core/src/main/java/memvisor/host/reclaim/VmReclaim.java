@@ -1,26 +1,21 @@
 package memvisor.host.reclaim;
 
-import java.lang.foreign.Arena;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.function.BooleanSupplier;
 import java.util.function.LongConsumer;
 import memvisor.host.compress.CompressedPool;
 import memvisor.host.compress.PageCodec;
-import memvisor.host.frames.HostMemoryException;
 import memvisor.host.frames.MachineFrames;
 import memvisor.host.frames.TransitionReason;
 import memvisor.host.page.FramePlacer;
 import memvisor.host.page.GuestFrames;
 import memvisor.host.page.PageEntry;
-import memvisor.host.page.PageState;
 import memvisor.host.page.VmPages;
 import memvisor.host.policy.Decision.Step;
 import memvisor.host.policy.PressureMeter;
-import memvisor.host.swap.SwapFailure;
 import memvisor.host.swap.SwapFile;
 import memvisor.memory.Backing;
-import memvisor.memory.Hva;
 import memvisor.memory.MachineMemory;
 import org.jspecify.annotations.Nullable;
 
@@ -28,64 +23,43 @@ import org.jspecify.annotations.Nullable;
  * The pages of one VM that are not plainly resident: how they come back when they are accessed, and
  * how they are given up.
  *
- * <p>Its {@link DedupScanner} and {@link ColdPages} take pages away while the VM stands still.
+ * <p>Its {@link PageReturns} brings pages back; its {@link DedupScanner} and {@link ColdPages} take
+ * them away while the VM stands still.
  * Entries change under the VM's lock.
  */
 public final class VmReclaim {
   /** Heap per guest page: the last hash, the age. */
   private static final int BYTES_PER_PAGE = Integer.BYTES + 1;
 
-  private static final int PAGE_BYTES = 4096;
-
   /** How often all pages are looked at for zeroes, on the VM's clock. */
   private static final long ZERO_SCAN_NANOS = 2_000_000_000L;
-
-  /** How often pages that did not compress may be tried again, on the VM's clock. */
-  private static final long RETRY_NANOS = 20_000_000_000L;
-
-  /** They are if the pool has got one more page for so many of them to be patches to. */
-  private static final int RETRY_PART = 64;
 
   private final VmPages vm;
   private final MachineFrames host;
   private final HostReclaim reclaim;
   private final GuestFrames frames;
-  private final FramePlacer placer;
   private final PageCodec codec = new PageCodec();
-  private final Arena arena = Arena.ofAuto();
-  private final long scratch = arena.allocate(PAGE_BYTES, 64).address();
   private final ScanPace pace;
   private final DedupScanner scanner;
+  private final PageReturns returns;
   private final PageSwapper swapper;
   private final PoolWriteback writeback;
   private final PageAges ages;
+  private final AgeSampler sampler;
   private final ColdPages cold;
   private final PolicyOrders orders;
-
-  /** Shared frames that this VM left while somebody might still have been reading them. */
-  private long[] left = new long[64];
-
-  private int leftCount;
   private long nextScanNanos;
   private long nextZeroScanNanos;
   private volatile long floorPages;
-  private boolean harvested;
-  private long retriedNanos;
-  private long wholesAtRetry;
-  private long nextSampleNanos;
   private boolean gaveUp;
 
   /** A VM has one processor here: when it waits, all of it waits. */
   private final PressureMeter pressure = new PressureMeter(1);
 
-  private volatile long refaults;
   private volatile long vmNanos;
 
   /** The domain of the pool that was asked for last. */
   private volatile CompressedPool.@Nullable Domain poolDomain;
-
-  /** Whole pages that devices read from where reclaim had put them. The VM's lock. */
-  private long pagedTwice;
 
   /**
    * Takes pages of a VM by what {@code reclaim} shares, to bring them back to frames of {@code
@@ -96,12 +70,13 @@ public final class VmReclaim {
     host = vm.host();
     this.reclaim = reclaim;
     frames = vm.frames();
-    this.placer = placer;
     pace = new ScanPace(reclaim.options().dedup());
     scanner = new DedupScanner(this, pace);
+    returns = new PageReturns(this, placer, pace, pressure);
     swapper = new PageSwapper(this);
     writeback = new PoolWriteback(this, swapper);
     ages = new PageAges(this);
+    sampler = new AgeSampler(this, ages);
     cold = new ColdPages(this, ages);
     orders = new PolicyOrders(this);
   }
@@ -210,14 +185,12 @@ public final class VmReclaim {
 
   /** Whole pages that devices read from where reclaim had put them. */
   public long pagedTwice() {
-    synchronized (vm) {
-      return pagedTwice;
-    }
+    return returns.pagedTwice();
   }
 
   /** Pages that came back so far after they had been taken. */
   long refaults() {
-    return refaults;
+    return returns.refaults();
   }
 
   /**
@@ -225,149 +198,31 @@ public final class VmReclaim {
    * failed.
    */
   public long fault(int region, long gfn, boolean write) {
-    boolean leaves = write && PageEntry.isShared(frames.get(region, gfn));
-    // Outside the lock: techniques have locks of their own, and ask for frames under them.
-    if (leaves) {
-      vm.derived().invalidate(gfn, 1);
-    }
-    boolean waits = PageEntry.isReclaimed(frames.get(region, gfn));
-    if (waits) {
-      pressure.began(host.ledger().nowNanos());
-    }
-    long entry;
-    synchronized (vm) {
-      entry = faultLocked(region, gfn, write);
-    }
-    if (waits) {
-      pressure.ended(host.ledger().nowNanos());
-    }
-    if (leaves) {
-      vm.derived().invalidate(gfn, 1);
-    }
-    return entry;
+    return returns.fault(region, gfn, write);
   }
 
-  private long faultLocked(int region, long gfn, boolean write) {
-    long entry = frames.get(region, gfn);
-    long started = host.ledger().nowNanos();
-    return switch (PageEntry.state(entry)) {
-      case RESIDENT -> entry;
-      case UNTOUCHED, BALLOONED -> populate(region, gfn, write, started);
-      case ZERO, SHARED -> write ? unshare(region, gfn, entry, started) : entry;
-      case SAME_FILLED -> refill(region, gfn, entry, started);
-      case COMPRESSED -> decompress(region, gfn, entry, started);
-      case SWAPPED -> swapIn(region, gfn, entry, started);
-    };
-  }
-
-  private long populate(int region, long gfn, boolean write, long started) {
-    boolean zeroServes = !write && reclaim.options().dedup().useZeroPages() && placer.isScattered();
-    if (zeroServes) {
-      long hpa = reclaim.shared().joinZero();
-      if (hpa >= 0) {
-        return vm.publish(region, gfn, PageEntry.zero(hpa), TransitionReason.ZERO_READ, started);
-      }
-    }
-    long entry = placer.populate(region, gfn);
-    return entry != 0 ? entry : exhausted();
-  }
-
-  private long unshare(int region, long gfn, long entry, long started) {
-    pace.unshared();
-    long hpa = Backing.hpa(entry);
-    boolean zero = PageEntry.state(entry) == PageState.ZERO;
-    if (!zero && reclaim.shared().takeBack(vm.trustDomain(), hpa, vm.vmId())) {
-      return vm.publish(region, gfn, Backing.of(hpa, false), TransitionReason.UNSHARED, started);
-    }
-    long own = takeFrame(TransitionReason.UNSHARED);
-    if (own < 0) {
-      return exhausted();
-    }
-    if (!zero) {
-      Hva.copy(machine().hva(hpa), machine().hva(own), PAGE_BYTES);
-    }
-    if (leftCount == left.length) {
-      left = java.util.Arrays.copyOf(left, leftCount * 2);
-    }
-    left[leftCount++] = entry;
-    return vm.publish(region, gfn, Backing.of(own, false), TransitionReason.UNSHARED, started);
-  }
-
-  private long refill(int region, long gfn, long entry, long started) {
-    long own = takeFrame(TransitionReason.DECOMPRESSED);
-    if (own < 0) {
-      return exhausted();
-    }
-    fill(machine().hva(own), PageEntry.word(entry));
-    return vm.publish(region, gfn, Backing.of(own, false), TransitionReason.DECOMPRESSED, started);
-  }
-
-  private static void fill(long hva, int word) {
-    long pattern = (long) word << 32 | word & 0xFFFF_FFFFL;
-    for (int offset = 0; offset < PAGE_BYTES; offset += 8) {
-      Hva.writeLong(hva + offset, pattern);
-    }
-  }
-
-  @SuppressWarnings("NonAtomicVolatileUpdate") // The VM's lock is held; others only read.
-  private void countRefault() {
-    refaults++;
-  }
-
-  private long decompress(int region, long gfn, long entry, long started) {
-    countRefault();
-    long own = takeFrame(TransitionReason.DECOMPRESSED);
-    if (own < 0) {
-      return exhausted();
-    }
-    CompressedPool pool = reclaim.pool();
-    if (!pool.load(PageEntry.handle(entry), codec, machine().hva(own))) {
-      host.free(own, vm.vmId(), TransitionReason.FREED);
-      return vm.fail(
-          "the compressed page gfn=0x%x of vm %d is damaged: its checksum does not match"
-              .formatted(gfn, vm.vmId()));
-    }
-    release(entry, TransitionReason.DECOMPRESSED);
-    return vm.publish(region, gfn, Backing.of(own, false), TransitionReason.DECOMPRESSED, started);
-  }
-
-  private long swapIn(int region, long gfn, long entry, long started) {
-    countRefault();
-    long own = takeFrame(TransitionReason.SWAPPED_IN);
-    if (own < 0) {
-      return exhausted();
-    }
-    SwapFile swap = swapFile();
-    try {
-      swap.read(PageEntry.slot(entry), machine().hva(own));
-    } catch (SwapFailure e) {
-      host.free(own, vm.vmId(), TransitionReason.FREED);
-      return vm.fail(
-          "page gfn=0x%x of vm %d is lost: %s".formatted(gfn, vm.vmId(), e.getMessage()));
-    }
-    swap.free(PageEntry.slot(entry));
-    return vm.publish(region, gfn, Backing.of(own, false), TransitionReason.SWAPPED_IN, started);
-  }
-
-  private SwapFile swapFile() {
-    return reclaim.options().swap().orElseThrow();
-  }
-
-  private long takeFrame(TransitionReason reason) {
-    return placer.takeFrame(reason);
+  /** Copies part of a page that had no frame a moment ago, and brings it to none. */
+  public void read(long gfn, int inPage, byte[] target, int offset, int lengthBytes) {
+    returns.read(gfn, inPage, target, offset, lengthBytes);
   }
 
   /** Takes a frame for a page that gets new contents; its HPA, or -1 if the VM is starved. */
   long takeSpare(TransitionReason reason) {
-    long hpa = takeFrame(reason);
-    if (hpa < 0) {
-      exhausted();
-    }
-    return hpa;
+    return returns.takeSpare(reason);
   }
 
-  private long exhausted() {
-    return vm.starve(reclaim.exhausted());
+  /** Lets go of shared frames left earlier; nobody can be in the middle of reading one. */
+  public void releaseLeft() {
+    returns.releaseLeft();
+  }
+
+  /** Hands each use of a shared frame by this VM to {@code action}, as an entry. */
+  void forEachSharedUse(LongConsumer action) {
+    returns.forEachSharedUse(action);
+  }
+
+  SwapFile swapFile() {
+    return reclaim.options().swap().orElseThrow();
   }
 
   /** Has everything derived from some pages, ascending, dropped: run by run; VM still. */
@@ -402,81 +257,12 @@ public final class VmReclaim {
     }
   }
 
-  /** Lets go of shared frames left earlier; nobody can be in the middle of reading one. */
-  public void releaseLeft() {
-    synchronized (vm) {
-      for (int i = 0; i < leftCount; i++) {
-        release(left[i], TransitionReason.UNSHARED);
-      }
-      leftCount = 0;
-    }
-  }
-
-  /** Hands each use of a shared frame by this VM to {@code action}, as an entry. */
-  void forEachSharedUse(LongConsumer action) {
-    synchronized (vm) {
-      frames.forEach(
-          (region, gfn, entry) -> {
-            if (PageEntry.isShared(entry)) {
-              action.accept(entry);
-            }
-          });
-      for (int i = 0; i < leftCount; i++) {
-        action.accept(left[i]);
-      }
-    }
-  }
-
-  /** Copies part of a page that had no frame a moment ago, and brings it to none. */
-  public void read(long gfn, int inPage, byte[] target, int offset, int lengthBytes) {
-    synchronized (vm) {
-      long entry = frames.get(frames.region(gfn), gfn);
-      boolean kept = PageEntry.isReclaimed(entry);
-      pagedTwice += kept && lengthBytes == PAGE_BYTES ? 1 : 0;
-      switch (PageEntry.state(entry)) {
-        // A vCPU was faster.
-        case RESIDENT, ZERO, SHARED -> {
-          Hva.read(machine().hva(Backing.hpa(entry)) + inPage, target, offset, lengthBytes);
-          return;
-        }
-        case UNTOUCHED, BALLOONED -> fill(scratch, 0);
-        case SAME_FILLED -> fill(scratch, PageEntry.word(entry));
-        case COMPRESSED -> {
-          if (!reclaim.pool().load(PageEntry.handle(entry), codec, scratch)) {
-            throw lost(gfn, "the compressed page is damaged");
-          }
-        }
-        case SWAPPED -> {
-          try {
-            swapFile().read(PageEntry.slot(entry), scratch);
-          } catch (SwapFailure e) {
-            throw lost(gfn, String.valueOf(e.getMessage()));
-          }
-        }
-      }
-      Hva.read(scratch + inPage, target, offset, lengthBytes);
-    }
-  }
-
-  private HostMemoryException lost(long gfn, String why) {
-    String message = "page gfn=0x%x of vm %d is lost: %s".formatted(gfn, vm.vmId(), why);
-    vm.fail(message);
-    return new HostMemoryException(message);
-  }
-
   /** Whether {@link #housekeep} has anything to do. */
   public boolean isDue(long nowNanos) {
     return reclaim.isLow()
         || orders.isPending()
-        || isSampleDue(nowNanos)
+        || sampler.isDue(nowNanos)
         || reclaim.options().dedup().run() && nowNanos >= nextScanNanos;
-  }
-
-  /** Where a policy wants to know what the VM uses. */
-  private boolean isSampleDue(long nowNanos) {
-    return reclaim.overcommit().isPresent()
-        && nowNanos - ages.lastHarvestNanos() >= PageAges.PERIOD_NANOS
-        && host.ledger().nowNanos() >= nextSampleNanos;
   }
 
   /** Keeps the VM's averages, and lets the policy look at the machine; holds no lock. */
@@ -508,10 +294,7 @@ public final class VmReclaim {
       scanner.scan(reclaim.options().dedup().pagesToScan());
       nextScanNanos = nowNanos + pace.pauseNanos();
     }
-    harvested = false;
-    if (isSampleDue(nowNanos)) {
-      harvest(nowNanos);
-    }
+    sampler.sample(nowNanos);
     if (orders.isPending() || reclaim.isLow()) {
       pressure.began(host.ledger().nowNanos());
       orders.obey(nowNanos);
@@ -533,37 +316,9 @@ public final class VmReclaim {
     housekeep(vmNanos);
   }
 
-  private void harvest(long nowNanos) {
-    ages.harvest(nowNanos);
-    retryIncompressible(nowNanos);
-    reclaim
-        .overcommit()
-        .map(policy -> policy.options().trimAfterNanos())
-        .filter(after -> after > 0)
-        .ifPresent(after -> ages.findCold(nowNanos - after));
-    harvested = true;
-    nextSampleNanos = host.ledger().nowNanos() + PageAges.HOST_PERIOD_NANOS;
-  }
-
-  /**
-   * Lets pages that did not compress be tried again, now that others like them may be in the pool
-   * to be patches to: not often, and only where enough was added for the work to pay.
-   */
-  private void retryIncompressible(long nowNanos) {
-    long wholes = poolDomain().wholesEver();
-    if (nowNanos - retriedNanos >= RETRY_NANOS
-        && (wholes - wholesAtRetry) * RETRY_PART > ages.incompressiblePages()) {
-      ages.forgetIncompressible();
-      retriedNanos = nowNanos;
-      wholesAtRetry = wholes;
-    }
-  }
-
   /** Makes sure that so many pages are known to be cold, if they are; once per standstill. */
   void findCold(long pages, long nowNanos) {
-    if (!harvested && ages.pagesOfAge(ColdPages.COLD) < pages) {
-      harvest(nowNanos);
-    }
+    sampler.findCold(pages, nowNanos);
   }
 
   /**

@@ -24,8 +24,7 @@ import org.jspecify.annotations.Nullable;
  * how they are given up.
  *
  * <p>Its {@link PageReturns} brings pages back; its {@link DedupScanner} and {@link ColdPages} take
- * them away while the VM stands still.
- * Entries change under the VM's lock.
+ * them away while the VM stands still. Entries change under the VM's lock.
  */
 public final class VmReclaim {
   /** Heap per guest page: the last hash, the age. */

@@ -110,8 +110,7 @@ final class LinuxDoublePagingTest {
           PcConfiguration.of(GUEST_BYTES, technique, ClockMode.VIRTUAL)
               .withJit(JitOptions.of(JitMode.REGIONS))
               .withDevices(devices);
-      try (LinuxShell shell =
-          new LinuxShell(host, configuration, "virtio_balloon", "virtio_blk")) {
+      try (LinuxShell shell = new LinuxShell(host, configuration, "virtio_balloon", "virtio_blk")) {
         shell.execute("mkswap /dev/vda && swapon /dev/vda");
         manage(shell, means);
         SwapCounters before = swap.counters();

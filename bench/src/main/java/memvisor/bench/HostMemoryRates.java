@@ -250,31 +250,16 @@ public final class HostMemoryRates {
   private static double[] compressRates(long bytes) {
     int pages = (int) (bytes / PAGE);
     try (HostMemory host = host(bytes, Optional.empty());
-        VmMemory vm = guest(host, bytes, PageContents.RECORDS);
-        CodecAlone codec = new CodecAlone(vm, pages)) {
-      Stopwatch[] watches = new Stopwatch[4];
-      Arrays.setAll(watches, i -> new Stopwatch(ROUNDS));
-      for (int round = 0; round < ROUNDS; round++) {
-        watches[0].start();
-        codec.compress();
-        watches[0].stop();
-        codec.pack();
-        watches[2].start();
-        codec.decompress();
-        watches[2].stop();
-        watches[1].start();
-        long compressed = vm.compressPages(pages);
-        watches[1].stop();
-        if (compressed != pages) {
-          throw new IllegalStateException("compressed %d of %d".formatted(compressed, pages));
-        }
-        watches[3].start();
-        for (long gfn = 0; gfn < pages; gfn++) {
-          vm.frame(gfn, false);
-        }
-        watches[3].stop();
-      }
-      return rates(watches, bytes);
+        VmMemory vm = guest(host, bytes, PageContents.RECORDS)) {
+      return CompressionRates.of(
+          vm,
+          pages,
+          ROUNDS,
+          compressed -> {
+            if (compressed != pages) {
+              throw new IllegalStateException("compressed %d of %d".formatted(compressed, pages));
+            }
+          });
     }
   }
 

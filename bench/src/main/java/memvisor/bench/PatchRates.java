@@ -1,6 +1,5 @@
 package memvisor.bench;
 
-import java.util.Arrays;
 import memvisor.host.HostMemory;
 import memvisor.host.VmMemory;
 import memvisor.host.compress.CompressionCounters;
@@ -22,34 +21,19 @@ final class PatchRates {
    * @param host machine memory for two guests of so many pages
    */
   static double[] of(HostMemory host, int pages, int rounds) {
-    Stopwatch[] watches = new Stopwatch[4];
-    Arrays.setAll(watches, i -> new Stopwatch(rounds));
     try (VmMemory first = guest(host, pages, 0);
-        VmMemory second = guest(host, pages, 1);
-        CodecAlone codec = new CodecAlone(second, pages)) {
+        VmMemory second = guest(host, pages, 1)) {
       require(first.compressPages(pages), pages, "bases");
-      for (int round = 0; round < rounds; round++) {
-        watches[0].start();
-        codec.compress();
-        watches[0].stop();
-        codec.pack();
-        watches[2].start();
-        codec.decompress();
-        watches[2].stop();
-        watches[1].start();
-        second.compressPages(pages);
-        watches[1].stop();
-        CompressionCounters counters = host.reclaim().orElseThrow().compression();
-        // Of the others the sketches are in the way of each other.
-        require(counters.patches(), pages * 9L / 10, "patches");
-        watches[3].start();
-        for (long gfn = 0; gfn < pages; gfn++) {
-          second.frame(gfn, false);
-        }
-        watches[3].stop();
-      }
+      return CompressionRates.of(
+          second,
+          pages,
+          rounds,
+          compressed -> {
+            CompressionCounters counters = host.reclaim().orElseThrow().compression();
+            // Of the others the sketches are in the way of each other.
+            require(counters.patches(), pages * 9L / 10, "patches");
+          });
     }
-    return Arrays.stream(watches).mapToDouble(w -> w.gigabytesPerSecond(pages * 4096L)).toArray();
   }
 
   private static VmMemory guest(HostMemory host, int pages, int number) {

@@ -1,7 +1,12 @@
 package memvisor.cpu.x86;
 
+import static org.assertj.core.api.Assertions.assertThat;
+
 import java.util.Arrays;
 import java.util.SplittableRandom;
+import java.util.function.IntUnaryOperator;
+import memvisor.cpu.jit.JitOptions;
+import memvisor.cpu.jit.JitTranslator;
 import memvisor.memory.Hva;
 
 /**
@@ -82,6 +87,32 @@ final class RandomRun {
     byte[] bytes = new byte[(int) TestCpu.MEMORY_BYTES];
     Hva.read(t.machine.memory().hva(t.baseHpa), bytes, 0, bytes.length);
     return bytes;
+  }
+
+  /**
+   * Runs the same program interpreted and translated until it halts: both must be in the same state
+   * after every slice.
+   *
+   * @param slices that are enough to halt
+   * @param length instructions of the slice of a number
+   */
+  static void compare(
+      RandomRun interpreted,
+      RandomRun translated,
+      JitOptions options,
+      int slices,
+      IntUnaryOperator length) {
+    translated.t.c.setTranslator(new JitTranslator(options));
+    for (int n = 0; n < slices && !interpreted.t.c.halted; n++) {
+      int budget = length.applyAsInt(n);
+      interpreted.t.c.run(budget);
+      translated.t.c.run(budget);
+      assertThat(translated.state(true))
+          .as("%s slice=%d budget=%d", options.mode(), n, budget)
+          .isEqualTo(interpreted.state(true));
+    }
+    assertThat(interpreted.t.c.halted).isTrue();
+    assertThat(translated.memory()).as("memory").isEqualTo(interpreted.memory());
   }
 
   /** Raises the interrupt line when the guest writes to a port with bit 0 set. */

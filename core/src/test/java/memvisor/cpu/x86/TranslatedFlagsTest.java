@@ -4,7 +4,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import memvisor.cpu.jit.JitMode;
 import memvisor.cpu.jit.JitOptions;
-import memvisor.cpu.jit.JitTranslator;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
@@ -66,15 +65,7 @@ class TranslatedFlagsTest {
     RandomRun interpreted = new RandomRun(program, slice);
     RandomRun translated = new RandomRun(program, slice);
     JitOptions options = JitOptions.of(mode).withThreshold(2).withHotThreshold(100);
-    translated.t.c.setTranslator(new JitTranslator(options));
-    for (int n = 0; n < 20 * ROUNDS && !interpreted.t.c.halted; n++) {
-      interpreted.t.c.run(slice);
-      translated.t.c.run(slice);
-      assertThat(translated.state(true))
-          .as("mode=%s slice=%d n=%d", mode, slice, n)
-          .isEqualTo(interpreted.state(true));
-    }
-    assertThat(interpreted.t.c.halted).isTrue();
+    RandomRun.compare(interpreted, translated, options, 20 * ROUNDS, n -> slice);
     assertThat(translated.t.c.translatedInstructions()).isGreaterThan(ROUNDS);
   }
 

@@ -5,7 +5,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.util.HexFormat;
 import memvisor.cpu.jit.JitMode;
 import memvisor.cpu.jit.JitOptions;
-import memvisor.cpu.jit.JitTranslator;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
@@ -135,17 +134,8 @@ class TranslatedFloatsTest {
     RandomRun interpreted = prepare(program, floats);
     RandomRun translated = prepare(program, floats);
     JitOptions options = JitOptions.of(mode).withThreshold(2).withHotThreshold(1000);
-    translated.t.c.setTranslator(new JitTranslator(options));
-    for (int n = 0; n < 30 * ROUNDS && !interpreted.t.c.halted; n++) {
-      int budget = 30 + n % 97;
-      interpreted.t.c.run(budget);
-      translated.t.c.run(budget);
-      assertThat(translated.state(true))
-          .as("mode=%s n=%d", mode, n)
-          .isEqualTo(interpreted.state(true));
-    }
+    RandomRun.compare(interpreted, translated, options, 30 * ROUNDS, n -> 30 + n % 97);
     assertThat(interpreted.t.vector()).as("not in a handler").isEqualTo(-1);
-    assertThat(interpreted.t.c.halted).isTrue();
     assertThat(translated.t.c.translatedInstructions()).isGreaterThan(10 * ROUNDS);
   }
 

@@ -4,7 +4,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import memvisor.cpu.jit.JitMode;
 import memvisor.cpu.jit.JitOptions;
-import memvisor.cpu.jit.JitTranslator;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
@@ -46,14 +45,8 @@ class TranslatedShufflesTest {
     RandomRun interpreted = new RandomRun(program, 1);
     RandomRun translated = new RandomRun(program, 1);
     JitOptions options = JitOptions.of(JitMode.REGIONS).withThreshold(2).withHotThreshold(1000);
-    translated.t.c.setTranslator(new JitTranslator(options));
-    for (int n = 0; n < 20 * ROUNDS && !interpreted.t.c.halted; n++) {
-      interpreted.t.c.run(1 + n % 97);
-      translated.t.c.run(1 + n % 97);
-      assertThat(translated.state(true)).as("n=%d", n).isEqualTo(interpreted.state(true));
-    }
+    RandomRun.compare(interpreted, translated, options, 20 * ROUNDS, n -> 1 + n % 97);
     assertThat(interpreted.t.vector()).as("not in a handler").isEqualTo(-1);
-    assertThat(interpreted.t.c.halted).isTrue();
     assertThat(translated.t.c.translatedInstructions()).isGreaterThan(5 * ROUNDS);
   }
 

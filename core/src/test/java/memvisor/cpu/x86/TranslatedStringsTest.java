@@ -4,7 +4,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import memvisor.cpu.jit.JitMode;
 import memvisor.cpu.jit.JitOptions;
-import memvisor.cpu.jit.JitTranslator;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
@@ -44,17 +43,7 @@ class TranslatedStringsTest {
     RandomRun interpreted = new RandomRun(program, 1);
     RandomRun translated = new RandomRun(program, 1);
     JitOptions options = JitOptions.of(mode).withThreshold(2).withHotThreshold(1000);
-    translated.t.c.setTranslator(new JitTranslator(options));
-    for (int n = 0; n < 100 * ROUNDS && !interpreted.t.c.halted; n++) {
-      int budget = 1 + n % 97;
-      interpreted.t.c.run(budget);
-      translated.t.c.run(budget);
-      assertThat(translated.state(true))
-          .as("mode=%s n=%d", mode, n)
-          .isEqualTo(interpreted.state(true));
-    }
-    assertThat(interpreted.t.c.halted).isTrue();
-    assertThat(translated.memory()).isEqualTo(interpreted.memory());
+    RandomRun.compare(interpreted, translated, options, 100 * ROUNDS, n -> 1 + n % 97);
     assertThat(translated.t.c.translatedInstructions()).isGreaterThan(5 * ROUNDS);
   }
 

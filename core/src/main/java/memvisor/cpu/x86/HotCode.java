@@ -93,12 +93,16 @@ public final class HotCode {
     for (Block next : block.successors()) {
       found.add(new Member(next.decoded, member.start + (int) (next.hpa - block.hpa), next));
     }
-    int last = member.decoded.ops.length - 1;
-    int end = member.start + member.decoded.length;
-    if (!far) {
-      return found;
+    if (far) {
+      addFollowersElsewhere(found, number);
     }
-    switch (lowered(number, last)) {
+    return found;
+  }
+
+  /** Adds where jumps and calls to other pages lead, and what a call returns to. */
+  private void addFollowersElsewhere(List<Member> found, int number) {
+    Member member = members.get(number);
+    switch (lowered(number, member.decoded.ops.length - 1)) {
       case Lowered.Jump o -> addFar(found, member, o.target());
       case Lowered.JumpIf o -> {
         addFar(found, member, o.target());
@@ -106,13 +110,12 @@ public final class HotCode {
       }
       case Lowered.Call o -> {
         addFar(found, member, o.target());
-        addAt(found, end);
+        addAt(found, member.start + member.decoded.length);
       }
       default -> {
         // it ends in its page, or where only execution knows
       }
     }
-    return found;
   }
 
   /** Adds what is {@code target} bytes from a member's start, if that is another page. */
